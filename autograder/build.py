@@ -1,0 +1,323 @@
+"""From the authors' percent notebooks to what nbgrader reads and what students open.
+
+    solutions/<unit>/<unit>.py -> build/source/<unit>/<unit>.ipynb -> notebooks/<unit>/<unit>.ipynb
+
+The source notebook holds the solutions and nbgrader's metadata; the student notebook is what
+``nbgrader generate_assignment`` makes of it. The same sources give the same bytes. A unit that is not
+fit to release is refused with a ``BuildError``, before anything is written.
+"""
+
+import copy
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbgrader.converters import GenerateAssignment
+from nbgrader.preprocessors import InstantiateTests, SaveCells
+from nbgrader.utils import compute_checksum, is_solution
+
+from autograder import percent
+from autograder.nbgrader_config import ROOT, course_config
+from autograder.percent import BuildError
+from cnnkit import exercises
+
+__all__ = [
+    "BuildError",
+    "build",
+    "prove_demo_free",
+    "refuse_leaks",
+    "source_notebook",
+    "student_notebook",
+    "units",
+    "write_sources",
+]
+
+# A line of a solution counts as given away from this many characters on, blanks not counted: shorter
+# ones ("n,c,h,w=x.shape") are common to all code on the subject.
+TELLING = 20
+
+
+def units(root=ROOT):
+    """Names of the units in ``solutions/``, in course order."""
+    return sorted(p.parent.name for p in Path(root).glob("solutions/*/*.py") if p.stem == p.parent.name)
+
+
+def source_notebook(path):
+    """nbgrader's source notebook, solutions included, of the percent file at ``path``.
+
+    Raises BuildError as ``percent.read`` does, and where the cells do not agree with the unit's exercises.
+    """
+    path = Path(path)
+    file, unit = "/".join(path.parts[-3:]), path.stem
+    nb = percent.read(path)
+    _refuse_disagreement(nb, file, unit)
+    ids = set()
+    for cell in nb.cells:
+        kind, name = percent.mark(cell)
+        cell.id = _cell_id(unit, cell, ids)
+        ids.add(cell.id)
+        if kind:
+            cell.metadata = {"nbgrader": _nbgrader(kind, name, cell.metadata.get("points"))}
+    nb = nbformat.from_dict(nb)
+    nbformat.validate(nb)
+    return nb
+
+
+def student_notebook(source, file="the student notebook"):
+    """What students get of a source notebook: made by nbgrader's own steps, then searched for leaks.
+
+    ``file`` is how a BuildError about a leak names it.
+    """
+    config = course_config()
+    nb, resources = copy.deepcopy(source), {}
+    for step in GenerateAssignment(config=config).preprocessors:
+        # The first writes to the gradebook; the second starts a kernel, for a syntax that is not used here.
+        if step not in (SaveCells, InstantiateTests):
+            nb, resources = step(config=config)(nb, resources)
+    refuse_leaks(nb, source, file)
+    return nb
+
+
+def build(root=ROOT, units=None, check=False):
+    """Build the named units, or all of them.
+
+    Args:
+        root: the repository.
+        units: names; None for every unit.
+        check: write nothing, and report what is stale in ``notebooks/`` instead.
+
+    Returns:
+        Paths of the files written, or of the stale ones.
+
+    Raises:
+        BuildError: a unit is not fit to release, is not known, or a student notebook in ``notebooks/``
+            holds somebody's work, which a build would overwrite.
+    """
+    root = Path(root)
+    wanted, built = {}, {}
+    for unit in _known(root, units):
+        source = source_notebook(root / "solutions" / unit / f"{unit}.py")
+        student = student_notebook(source, f"notebooks/{unit}/{unit}.ipynb")
+        wanted[_source_path(root, unit)] = _text(source)
+        wanted[_student_path(root, unit)] = _text(student)
+        built[unit] = source, student
+    if units is None:
+        _refuse_orphans(root, built)
+    stale = [p for p, text in wanted.items() if not p.is_file() or p.read_bytes() != text.encode()]
+    for unit, (source, _) in built.items():
+        path = _student_path(root, unit)
+        if path in stale and path.is_file():
+            _refuse_work(path, source, leaks=check)
+    if check:
+        return [p for p in stale if p.is_relative_to(root / "notebooks")]
+    _write(root, {p: wanted[p] for p in stale})
+    return stale
+
+
+def write_sources(root=ROOT, units=None):
+    """Bring ``build/source/`` up to date and leave ``notebooks/``, where students work, alone.
+
+    Returns the paths written. Raises BuildError.
+    """
+    root = Path(root)
+    wanted = {}
+    for unit in _known(root, units):
+        path = _source_path(root, unit)
+        text = _text(source_notebook(root / "solutions" / unit / f"{unit}.py"))
+        if not path.is_file() or path.read_bytes() != text.encode():
+            wanted[path] = text
+    _write(root, wanted)
+    return list(wanted)
+
+
+def prove_demo_free(unit, root=ROOT, timeout=300):
+    """Run a unit's source notebook without its demo cells, in a fresh kernel: every check must pass.
+
+    Grading skips demo cells, so nothing that a solution needs may stand in one.
+
+    Returns the names of the exercises that passed. Raises BuildError at the first cell that fails.
+    """
+    source = source_notebook(Path(root) / "solutions" / unit / f"{unit}.py")
+    nb = copy.deepcopy(source)
+    nb.cells = [cell for cell in nb.cells if not percent.is_demo(cell)]
+    kernel = nb.metadata.kernelspec.name
+    client = NotebookClient(nb, timeout=timeout, kernel_name=kernel, store_widget_state=False)
+    passed = []
+
+    def note(cell, cell_index, execute_reply):
+        if _grade_id(cell) and not is_solution(cell) and execute_reply["content"]["status"] == "ok":
+            passed.append(_grade_id(cell))
+
+    client.on_cell_executed = note
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
+        after = f"after check '{passed[-1]}'" if passed else "before the first check"
+        line = reason.strip().splitlines()[0]
+        raise BuildError(f"{unit}, without its demo cells, {after}: {line}") from error
+    return passed
+
+
+def refuse_leaks(student, source, file):
+    """Raise BuildError where a student notebook holds an output, widget state or part of a solution.
+
+    Args:
+        student: the notebook to search.
+        source: the source notebook that has the solutions.
+        file: how the message names the student notebook.
+    """
+    if "widgets" in student.metadata:
+        raise BuildError(f"{file}: holds widget state")
+    secrets = {}
+    for cell in source.cells:
+        if is_solution(cell):
+            for line in percent.solution_lines(cell.source):
+                if len(_compact(line)) >= TELLING and not line.lstrip().startswith("#"):
+                    secrets[_compact(line)] = _grade_id(cell), line.strip()
+    for cell in student.cells:
+        where = f"{file}, cell '{_grade_id(cell) or cell.id}'"
+        if cell.get("outputs"):
+            raise BuildError(f"{where}: holds an output")
+        if cell.get("execution_count") is not None:
+            raise BuildError(f"{where}: holds an execution count")
+        text = _compact(cell.source)
+        for secret, (origin, line) in secrets.items():
+            if secret in text:
+                raise BuildError(f"{where}: holds a line of the solution of '{origin}': {line}")
+
+
+def _known(root, wanted):
+    """The wanted units, all of them for None; refuses names that ``solutions/`` does not have."""
+    known = units(root)
+    if not known:
+        raise BuildError(f"{root}/solutions: no units here")
+    for unit in wanted or ():
+        if unit not in known:
+            raise BuildError(f"no unit '{unit}'; there are {', '.join(known)}")
+    return list(wanted) if wanted else known
+
+
+def _source_path(root, unit):
+    return root / "build" / "source" / unit / f"{unit}.ipynb"
+
+
+def _student_path(root, unit):
+    return root / "notebooks" / unit / f"{unit}.ipynb"
+
+
+def _text(nb):
+    """A notebook as nbgrader writes it: sorted keys, one blank of indent, a newline at the end."""
+    return nbformat.writes(nb, version=4) + "\n"
+
+
+def _write(root, texts):
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = [p for p in path.parent.iterdir() if p != path and p.name != ".ipynb_checkpoints"]
+        if beside and path.is_relative_to(root / "build"):
+            raise BuildError(f"{beside[0]}: nbgrader would release this file to students; move it away")
+        path.write_bytes(text.encode())
+
+
+def _refuse_orphans(root, built):
+    for path in sorted((root / "notebooks").glob("*/*.ipynb")):
+        if path.stem == path.parent.name and path.stem not in built:
+            raise BuildError(
+                f"notebooks/{path.stem}/{path.name}: no solutions/{path.stem}/{path.stem}.py for it"
+            )
+
+
+def _refuse_work(path, source, leaks):
+    """Refuse to overwrite a student notebook that somebody has written in.
+
+    With ``leaks``, refuse also what must not be committed; a build clears that by writing anew.
+    """
+    file = "/".join(path.parts[-3:])
+    try:
+        nb = nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, json.JSONDecodeError):
+        return
+    if leaks:
+        refuse_leaks(nb, source, file)
+        return
+    for cell in nb.cells:
+        if is_solution(cell) and cell.metadata.nbgrader.get("checksum") != compute_checksum(cell):
+            raise BuildError(
+                f"{file}, cell '{_grade_id(cell)}': somebody's answer; move the file away, then build"
+            )
+
+
+def _refuse_disagreement(nb, file, unit):
+    """Refuse cells that do not agree with each other or with the unit's specification."""
+    try:
+        expected = list(exercises.names(unit=unit))
+    except KeyError as error:
+        raise BuildError(f"{file}: cnnkit.exercises has no unit '{unit}'") from error
+    places = {}
+    for number, cell in enumerate(nb.cells, start=1):
+        kind, name = percent.mark(cell)
+        if not kind:
+            continue
+        where, grade_id = percent.place(file, number, cell), _grade_id_of(kind, name)
+        if grade_id in places:
+            raise BuildError(f"{where}: grade id '{grade_id}' stands twice")
+        if kind == "check" and name not in expected:
+            known = name in exercises.names()
+            raise BuildError(
+                f"{where}: an exercise of unit {exercises.get(name).unit}"
+                if known
+                else f"{where}: no specification has an exercise of this name"
+            )
+        if kind == "check" and f"{name}_solution" not in places:
+            raise BuildError(f"{where}: no solution cell before it")
+        places[grade_id] = kind, name, where
+    for kind, name, where in places.values():
+        if kind == "solution" and name not in places:
+            raise BuildError(f"{where}: no check cell after it")
+    for name in expected:
+        if name not in places:
+            raise BuildError(f"{file}: no check cell for '{name}', which the unit's specification has")
+
+
+def _nbgrader(kind, name, points):
+    graded = kind != "solution"
+    meta = {
+        "schema_version": 3,
+        "grade_id": _grade_id_of(kind, name),
+        "grade": graded,
+        "solution": kind != "check",
+        "locked": kind == "check",
+        "task": False,
+    }
+    return meta | {"points": exercises.get(name).max_score if kind == "check" else points} if graded else meta
+
+
+def _grade_id_of(kind, name):
+    return f"{name}_solution" if kind == "solution" else name
+
+
+def _cell_id(unit, cell, taken):
+    """A cell's id: its grade id, or a digest of unit and text, so that other cells' edits leave it alone."""
+    kind, name = percent.mark(cell)
+    if kind:
+        return _grade_id_of(kind, name)
+    twins = 0
+    while True:
+        text = "\0".join([unit, cell.cell_type, cell.source, str(twins)])
+        cell_id = f"{cell.cell_type}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        if cell_id not in taken:
+            return cell_id
+        twins += 1
+
+
+def _grade_id(cell):
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def _compact(text):
+    return re.sub(r"\s+", "", text)
