@@ -1,0 +1,49 @@
+# Each target works as the first command on a fresh clone: what it needs is installed into .venv on the way.
+# Works with the GNU make 3.81 of macOS.
+
+UNIT      ?= 03-conv-forward
+SUBMITTED ?= autograder/examples
+OUTPUT    ?= build/grade
+
+bin := .venv/bin
+# Stamps: .venv holds what a student or grader needs; and what a developer needs on top of that.
+to_use     := .venv/installed-to-use
+to_develop := .venv/installed-to-develop
+
+.DEFAULT_GOAL := help
+.PHONY: help lab grade grade-all test lint build bench
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+lab: $(to_use)  ## open the course in JupyterLab (ARGS: more arguments for it)
+	@$(bin)/jupyter lab $(ARGS) notebooks/00-start-here/00-start-here.ipynb
+
+# The grader exits with 1 when it refused submissions, each named in what it printed: the class is graded all the same.
+grade: $(to_use)  ## grade one unit of a class (SUBMITTED=dir OUTPUT=dir UNIT=03-conv-forward)
+	@$(bin)/autograder grade $(UNIT) --submitted "$(SUBMITTED)" --output "$(OUTPUT)" || test $$? -eq 1
+
+grade-all: $(to_use)  ## grade every unit of a class (SUBMITTED=dir OUTPUT=dir)
+	@$(bin)/autograder grade --submitted "$(SUBMITTED)" --output "$(OUTPUT)" || test $$? -eq 1
+
+test: lint  ## run the linter, check that the notebooks are fresh, run all tests
+	@scripts/system-packages
+	$(bin)/autograder build --check
+	$(bin)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(to_develop)  ## run the linter
+	$(bin)/ruff check
+
+build: $(to_use)  ## build the notebooks from solutions/
+	$(bin)/autograder build
+
+bench: $(to_develop)  ## run the benchmarks
+	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(bin)/python "$$benchmark"; done
+
+$(to_use): pyproject.toml constraints.txt scripts/set-up
+	@scripts/set-up grading
+	@touch $@
+
+$(to_develop): pyproject.toml constraints.txt scripts/set-up
+	@scripts/set-up grading,dev
+	@touch $(to_use) $@
