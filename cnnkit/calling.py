@@ -1,0 +1,253 @@
+"""Call a student's function once and write down what happened, whatever happened.
+
+This is the only part of a check that runs beside the student's code. It knows nothing of right answers.
+"""
+
+import contextlib
+import io
+import linecache
+import os
+import signal
+import sysconfig
+import threading
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+
+CALL_SECONDS = 10.0
+"""Wall time after which an ordinary call is stopped."""
+MAX_BYTES = 1 << 29
+MAX_ITEMS = 4096
+MAX_DEPTH = 5
+MAX_PRINTED = 2000
+LIBRARY_FOLDERS = (os.path.dirname(__file__), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a result that is not made of plain arrays and numbers; ``text`` says what it was."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An exception: its type's name, the names of its base classes, its message, the student's line."""
+
+    type: str
+    bases: tuple[str, ...] = ()
+    message: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call did.
+
+    Attributes:
+        value: the result as plain data: None, bool, int, float, str, NumPy array, tuple of these, Unreadable.
+        error: the Problem that ended the call, or None.
+        mutated: names of the arguments that the function changed.
+        seconds: processor time of the calling thread.
+        printed: the first of what it printed.
+    """
+
+    value: object = None
+    error: Problem | None = None
+    mutated: tuple[str, ...] = ()
+    seconds: float = 0.0
+    printed: str = ""
+
+
+class TimeUp(BaseException):
+    """Raised inside a call that has run too long. No Exception, so that ``except Exception`` lets it pass."""
+
+
+NOT_RUN = Outcome(error=Problem("NotRun", message="not run, since an earlier call was stopped"))
+
+
+def run(answer, cases, exercise):
+    """Yield the outcome of each case in turn.
+
+    Stops calling after an ordinary call ran out of time, or when the function is a stub that was never written.
+    """
+    stopped = False
+    for number, case in enumerate(cases):
+        outcome = NOT_RUN if stopped else call(answer, case, exercise)
+        yield outcome
+        if outcome.error and case.limit is None:
+            unwritten = number == 0 and "NotImplementedError" in (outcome.error.type, *outcome.error.bases)
+            stopped = stopped or unwritten or outcome.error.type == "TimeUp"
+
+
+def call(answer, case, exercise):
+    """Run one case. Raises nothing but the KeyboardInterrupt of a real Ctrl-C."""
+    args, kwargs = case.arguments()
+    value = error = None
+    printed = _Printed()
+    interrupted = threading.Event()
+    wall = CALL_SECONDS if case.limit is None else 3 * case.limit
+    started = time.thread_time()
+    try:
+        with _watching(wall, interrupted), _quiet(printed):
+            result = exercise.probe(answer, *args, **kwargs) if exercise.probe else answer(*args, **kwargs)
+            seconds = time.thread_time() - started
+            value = plain(result)
+    except BaseException as raised:
+        if interrupted.is_set():
+            raise KeyboardInterrupt from None
+        seconds = time.thread_time() - started
+        error = describe(raised, answer, args, kwargs)
+    mutated = tuple(name for name, old, new in _named(case, args, kwargs, exercise) if not _same(old, new))
+    return Outcome(value, error, mutated, seconds, printed.getvalue())
+
+
+def plain(value, depth=0):
+    """``value`` as plain data, copied, so that nothing of the student's classes is left in it."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if issubclass(kind, np.ndarray):
+        if value.dtype.kind not in "biufc":
+            return Unreadable(f"an array of dtype {value.dtype}")
+        if value.nbytes > MAX_BYTES:
+            return Unreadable(f"an array of {value.nbytes / 2**20:.0f} MiB")
+        return np.array(value, copy=True, subok=False)
+    if issubclass(kind, np.generic) and value.dtype.kind in "biufc":
+        return np.asarray(value).item() if value.dtype.kind != "c" else np.array(value)
+    if issubclass(kind, int):
+        return int(value) if int.bit_length(value) < 1024 else Unreadable("an integer of over a thousand bits")
+    if issubclass(kind, float):
+        return float(value)
+    if issubclass(kind, complex):
+        return np.array(complex(value))
+    if issubclass(kind, str):
+        return str(value)[:MAX_PRINTED]
+    if issubclass(kind, tuple | list) and depth < MAX_DEPTH and len(value) <= MAX_ITEMS:
+        return tuple(plain(item, depth + 1) for item in islice(value, MAX_ITEMS))
+    name = _text(lambda: f"{kind.__module__}.{kind.__qualname__}").removeprefix("builtins.")
+    return Unreadable({"torch.Tensor": "a torch tensor", "generator": "a generator"}.get(name, f"a {name}"))
+
+
+def describe(raised, answer, args=(), kwargs=None):
+    """The Problem that stands for an exception."""
+    kind = type(raised)
+    message = _text(lambda: str(raised))[:MAX_PRINTED]
+    if kind is TypeError:
+        message = _signature_clash(answer, args, kwargs or {}) or message
+    where = _text(lambda: _student_line(raised), "")
+    return Problem(kind.__name__, tuple(base.__name__ for base in kind.__mro__[1:-1]), message, where)
+
+
+def _signature_clash(answer, args, kwargs):
+    """Which arguments the function should take, if the call itself is what failed."""
+    import inspect
+
+    try:
+        signature = inspect.signature(answer)
+    except (TypeError, ValueError):
+        return ""
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as clash:
+        return f"called with other arguments than it takes, {signature}: {clash}"
+    return ""
+
+
+def _student_line(raised):
+    """The innermost line of the traceback that is the student's own."""
+    own = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(raised.__traceback__)
+        if not frame.f_code.co_filename.startswith(LIBRARY_FOLDERS)
+    ]
+    if not own:
+        return ""
+    file, line = own[-1]
+    return f"line {line}: {linecache.getline(file, line).strip()}".rstrip(": ")
+
+
+def _text(make, default="something that cannot be shown"):
+    try:
+        return make()
+    except BaseException:  # a student's __str__ may do anything
+        return default
+
+
+def _named(case, args, kwargs, exercise):
+    names = [name.split("=")[0].strip().lstrip("*") for name in exercise.signature.split(",")]
+    names += [f"argument {i + 1}" for i in range(len(names), len(args))]
+    yield from zip(names, case.args, args, strict=False)
+    for name, value in kwargs.items():
+        yield name, case.kwargs[name], value
+
+
+def _same(old, new):
+    if isinstance(old, list | tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
+    if isinstance(old, dict):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    if isinstance(old, np.ndarray):
+        return np.shape(new) == old.shape and np.array_equal(old, new, equal_nan=old.dtype.kind == "f")
+    return True
+
+
+class _Printed(io.StringIO):
+    """Keeps the beginning of what is printed and drops the rest."""
+
+    def write(self, text):
+        super().write(text[: max(0, MAX_PRINTED - self.tell())])
+        return len(text)
+
+    def close(self):
+        """Stays readable: a student's function may close sys.stdout."""
+
+
+@contextlib.contextmanager
+def _quiet(printed):
+    """Catch prints; let no warning or NumPy error setting of the caller's turn into an exception."""
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _watching(seconds, interrupted):
+    """Raise TimeUp in the block after ``seconds``; note in ``interrupted`` a Ctrl-C that is the user's own.
+
+    Signals reach the main thread only: elsewhere, and on Windows, nothing is watched.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def time_up(*_):
+        raise TimeUp(f"stopped after {seconds:g} s")
+
+    def interrupt(*_):
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    old_alarm = signal.signal(signal.SIGALRM, time_up)
+    old_interrupt = signal.signal(signal.SIGINT, interrupt)
+    # Asks again every second: a student's bare `except:` may swallow the first.
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old_alarm)
+        signal.signal(signal.SIGINT, old_interrupt)
+        if left:  # a timer of the caller's, pytest-timeout's say, goes on
+            signal.setitimer(signal.ITIMER_REAL, max(1e-3, left - (time.monotonic() - started)), interval)

@@ -1,0 +1,76 @@
+"""What students and other programs call: ``check`` shows how an answer does, ``evaluate`` returns it."""
+
+import functools
+import sys
+
+from cnnkit import calling, devices, verdict
+
+PUBLIC_SEED = 0
+
+
+class CheckFailed(AssertionError):
+    """A check that not every case passed; ``.verdict`` holds the details.
+
+    IPython shows it as one line instead of a traceback, since the card above it says all there is to say.
+    """
+
+    def __init__(self, verdict):
+        super().__init__(verdict.text())
+        self.verdict = verdict
+
+    def _render_traceback_(self):
+        v = self.verdict
+        return [f"{v.exercise}: {v.score:g} of {v.max_score:g} points. {v.hint or v.message}"]
+
+
+def check(name, answer):
+    """Check an answer to an exercise and show the result.
+
+    Args:
+        name: of the exercise, "im2col".
+        answer: the student's function or class.
+
+    Raises:
+        CheckFailed: unless every case passes.
+    """
+    result = evaluate(name, answer)
+    _show(result)
+    if not result.passed:
+        raise CheckFailed(result)
+
+
+def evaluate(name, answer, seed=PUBLIC_SEED, device="cpu"):
+    """Run an answer through the cases of an exercise.
+
+    Args:
+        name: of the exercise.
+        answer: the student's function or class; anything else gets a Verdict that says so.
+        seed: where the random cases come from.
+        device: where the reference, and answers in torch, compute: "cpu", "cuda", "mps".
+
+    Returns:
+        A ``verdict.Verdict``. Nothing is raised, but for the KeyboardInterrupt of a Ctrl-C.
+    """
+    try:
+        expected = _expect(name, seed, str(devices.device(device)))
+    except (KeyError, ValueError, TypeError) as error:
+        return verdict.refused(str(name), str(error.args[0]) if error.args else str(error))
+    exercise = expected.exercise
+    if not callable(answer):
+        wanted = f"{name} should be a function {name}({exercise.signature}); it is {type(answer).__name__}."
+        return verdict.refused(name, wanted, exercise.max_score)
+    with devices.using(device):
+        outcomes = list(calling.run(answer, expected.cases, exercise))
+    return verdict.judge(expected, outcomes, device)
+
+
+# The same few checks are asked for again and again, and a large case is tens of megabytes.
+_expect = functools.lru_cache(maxsize=4)(verdict.expect)
+
+
+def _show(result):
+    """As a card in a notebook, as text elsewhere."""
+    if "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
+        sys.modules["IPython"].display.display(result)
+    else:
+        print(result)

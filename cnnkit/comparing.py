@@ -1,0 +1,148 @@
+"""Compare what a function returned with what was expected, and put the difference into words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnkit.calling import Unreadable
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How close a number must come to the expected one.
+
+    ``|got - expected| <= relative |expected| + absolute max|expected| + floor``, where the floor is for results
+    that should be exactly zero and, computed another way, are not.
+    """
+
+    relative: float
+    absolute: float
+    floor: float
+
+
+DOUBLE = Tolerance(relative=1e-7, absolute=1e-9, floor=1e-12)
+SINGLE = Tolerance(relative=1e-4, absolute=2e-5, floor=1e-6)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first thing that is wrong about a result.
+
+    Attributes:
+        kind: "error", "type", "shape", "dtype", "value", "mutated" or "slow".
+        text: one or two sentences for the student.
+        part: for a result of several arrays, which one.
+        index: for a wrong value in an array, where.
+    """
+
+    kind: str
+    text: str
+    part: int | None = None
+    index: tuple[int, ...] | None = None
+
+
+def compare(expected, got, tolerance, name="the result", any_float=False):
+    """The Difference between two plain values, or None.
+
+    Args:
+        expected, got: plain data as in ``calling.Outcome.value``.
+        tolerance: a Tolerance.
+        name: what the result is called in the message.
+        any_float: whether float32 and float64 count as the same type.
+    """
+    if isinstance(expected, tuple):
+        return _compare_tuples(expected, got, tolerance, name, any_float)
+    if isinstance(expected, np.ndarray) and expected.ndim:
+        return _compare_arrays(expected, got, tolerance, name, any_float)
+    return _compare_scalars(expected, got, tolerance, name)
+
+
+def kind_of(value):
+    """A short description of a plain value's type, for messages."""
+    if isinstance(value, Unreadable):
+        return value.text
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}, {value.dtype}"
+    if isinstance(value, tuple):
+        return f"a sequence of {len(value)}"
+    return {type(None): "None", bool: "a bool", int: "an int", float: "a float", str: "a string"}[type(value)]
+
+
+def _compare_tuples(expected, got, tolerance, name, any_float):
+    if not isinstance(got, tuple):
+        return Difference("type", f"{name} should be a tuple of {len(expected)}; it is {_or_missing(got)}.")
+    if len(got) != len(expected):
+        return Difference("shape", f"{name} should hold {len(expected)} things; it holds {len(got)}.")
+    for part, (e, g) in enumerate(zip(expected, got, strict=True)):
+        difference = compare(e, g, tolerance, f"{name}[{part}]", any_float)
+        if difference:
+            return Difference(difference.kind, difference.text, part, difference.index)
+    return None
+
+
+def _compare_arrays(expected, got, tolerance, name, any_float):
+    if not isinstance(got, np.ndarray):
+        return Difference("type", f"{name} should be a NumPy array; it is {_or_missing(got)}.")
+    if got.shape != expected.shape:
+        return Difference("shape", f"{name} should have shape {expected.shape}; it has {got.shape}.")
+    family = "iu" if expected.dtype.kind in "iu" else expected.dtype.kind
+    loose = any_float or family == "iu"
+    if got.dtype != expected.dtype and not (loose and got.dtype.kind in family):
+        return Difference("dtype", f"{name} should be {expected.dtype}, as the input is; it is {got.dtype}.")
+    wrong = _wrong(expected, got, tolerance)
+    if wrong is None:
+        return None
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
+    count = int(wrong.sum())
+    text = (
+        f"{name}[{', '.join(map(str, index))}] should be {number(expected[index])}; it is {number(got[index])} "
+        f"({count} of {wrong.size} values differ)."
+    )
+    if tolerance is DOUBLE and _wrong(expected, got, SINGLE) is None:
+        text += " It is right to about seven digits: was something computed in float32 on the way?"
+    return Difference("value", text, index=index)
+
+
+def _wrong(expected, got, tolerance):
+    """A boolean array that marks the values that are off, or None where all are right."""
+    if np.array_equal(expected, got):
+        return None
+    wide = np.complex128 if "c" in (expected.dtype.kind, got.dtype.kind) else np.float64
+    expected, got = expected.astype(wide), got.astype(wide)
+    scale = np.abs(expected).max(initial=0.0)
+    with np.errstate(all="ignore"):
+        allowed = tolerance.relative * np.abs(expected) + tolerance.absolute * scale + tolerance.floor
+        near = np.abs(got - expected) <= allowed
+    return None if near.all() else ~near
+
+
+def _compare_scalars(expected, got, tolerance, name):
+    if isinstance(got, np.ndarray) and got.ndim == 0:
+        got = got.item()
+    if isinstance(expected, np.ndarray):
+        expected = expected.item()
+    wanted = {bool: "True or False", int: "an int", float: "a number", str: "a string"}[type(expected)]
+    accepted = (int, float) if isinstance(expected, float) else type(expected)
+    if not isinstance(got, accepted) or isinstance(got, bool) != isinstance(expected, bool):
+        shown = f"{kind_of(got)}, {number(got)}" if isinstance(got, int | float) else _or_missing(got)
+        return Difference("type", f"{name} should be {wanted}; it is {shown}.")
+    if isinstance(expected, float):
+        wrong = _wrong(np.array(expected), np.array(float(got)), tolerance) is not None
+    else:
+        wrong = got != expected
+    if not wrong:
+        return None
+    return Difference("value", f"{name} should be {number(expected)}; it is {number(got)}.")
+
+
+def _or_missing(got):
+    return "None: is a return missing?" if got is None else kind_of(got)
+
+
+def number(value):
+    """A number as a student should read it: six digits, no NumPy wrapping."""
+    if isinstance(value, bool | np.bool_ | str):
+        return repr(value) if isinstance(value, str) else str(bool(value))
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    return f"{value:.6g}"

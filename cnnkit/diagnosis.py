@@ -1,0 +1,170 @@
+"""What is wrong with an outcome, in words and small matrices, and which known bug explains it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cnnkit import calling
+from cnnkit.cases import arrays
+from cnnkit.comparing import Difference, compare, kind_of, number
+
+PANEL_SIDE = 7
+"""Largest number of rows and columns of an array that a message shows."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A small matrix in a message; ``mark`` is the (row, column) to point at, or None."""
+
+    title: str
+    values: np.ndarray
+    mark: tuple[int, int] | None = None
+
+    def to_dict(self):
+        return {"title": self.title, "values": np.asarray(self.values).tolist(), "mark": self.mark}
+
+    @classmethod
+    def from_dict(cls, data):
+        return cls(data["title"], np.array(data["values"]), data["mark"] and tuple(data["mark"]))
+
+
+def difference(exercise, case, right, got):
+    """What is wrong with one outcome, a Difference, or None.
+
+    Args:
+        exercise, case: what was called with what.
+        right: the reference's Outcome.
+        got: the student's.
+    """
+    if case.raises:
+        return _no_value_error(exercise, right, got)
+    if got.error:
+        return _failure(exercise, case, got.error)
+    if case.limit is not None and got.seconds > case.limit:
+        return Difference("slow", _too_slow(exercise, case, f"took {got.seconds:.1f} s"))
+    if got.mutated:
+        names = " and ".join(got.mutated)
+        return Difference("mutated", f"{exercise.name} changed its argument {names}. Work on a copy.")
+    found = compare(right.value, got.value, exercise.tolerance(case))
+    if found and found.part is not None and exercise.returns:
+        return replace(found, text=found.text.replace(f"the result[{found.part}]", exercise.returns[found.part]))
+    return found
+
+
+def is_error(outcome, kind):
+    """Whether a call ended in an exception of that type or of one derived from it."""
+    return bool(outcome.error) and kind in (outcome.error.type, *outcome.error.bases)
+
+
+def _no_value_error(exercise, right, got):
+    if is_error(got, "ValueError"):
+        return None
+    did = f"raised {got.error.type}: {got.error.message}" if got.error else f"returned {_shown(got.value)}"
+    return Difference("error", f"This should raise a ValueError ({right.error.message}); {exercise.name} {did}.")
+
+
+def _shown(value):
+    return number(value) if isinstance(value, bool | int | float) else kind_of(value)
+
+
+def _failure(exercise, case, error):
+    if error.type == "NotRun":
+        return Difference("error", error.message)
+    if error.type == "TimeUp" and case.limit is not None:
+        return Difference("slow", _too_slow(exercise, case, f"was {error.message}"))
+    if error.type == "TimeUp":
+        return Difference("slow", f"{exercise.name} was {error.message}: does a loop never end?")
+    where = f" ({error.where})" if error.where else ""
+    return Difference("error", f"{exercise.name} raised {error.type}: {error.message}{where}")
+
+
+def _too_slow(exercise, case, took):
+    return (
+        f"{exercise.name} {took}; {case.limit:g} s are allowed here. A Python loop that touches single elements is far "
+        "too slow for arrays of this size: loop over the few kernel positions instead, and let NumPy move whole arrays."
+    )
+
+
+def name_bug(exercise, rows):
+    """The known bug that an answer has, or None.
+
+    It is the one that equals the answer on most of its wrong cases, and on two at least.
+
+    Args:
+        exercise: its specification.
+        rows: ``(case, reference's outcome, student's outcome, Difference or None)`` for each case.
+    """
+    rows = [row for row in rows if row[0].limit is None and not row[2].error]
+    wrong = sum(1 for *_, found in rows if found)
+    scalar = not any(True for _, right, *_ in rows for _ in arrays(right.value))
+    best, best_rank = None, (1, 0)
+    for bug in exercise.bugs:
+        for answer in bug.answers:
+            equal, contrary = _against(exercise, rows, answer)
+            # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
+            by_accident = scalar and (3 * equal < wrong or contrary > equal)
+            if (equal, -contrary) > best_rank and equal >= 2 and not by_accident:
+                best, best_rank = bug, (equal, -contrary)
+    return best
+
+
+def _against(exercise, rows, answer):
+    """On how many wrong cases the answer equals the bug, and on how many it is right where the bug is not."""
+    equal = contrary = 0
+    for case, right, got, found in rows:
+        bugged = calling.call(answer, case, exercise)
+        off = difference(exercise, case, right, bugged)
+        if bugged.error or not off:
+            continue
+        if not found:
+            contrary += 1
+        elif got.mutated == bugged.mutated:
+            # A bug is recognised in either precision, unless the dtype is what it is about.
+            tolerance, any_float = exercise.tolerance(case), off.kind != "dtype"
+            equal += compare(bugged.value, got.value, tolerance, any_float=any_float) is None
+    return equal, contrary
+
+
+def describe(exercise, case):
+    """The call in words: "x (2, 3, 5, 6) float64, kh=3, kw=2, stride=2"."""
+    names = [name.split("=")[0].strip() for name in exercise.signature.split(",")]
+    parts = [_argument(name, value) for name, value in zip(names, case.args, strict=False)]
+    parts += [_argument(name, value) for name, value in case.kwargs.items()]
+    remarks = [f"memory order: {case.layout}"] * (case.layout != "C") + ["read-only"] * case.readonly
+    return ", ".join(parts) + (f" ({', '.join(remarks)})" if remarks and any(True for _ in arrays(case.args)) else "")
+
+
+def _argument(name, value):
+    if isinstance(value, np.ndarray):
+        return f"{name} {value.shape} {value.dtype}"
+    return f"{name}={value!r}"
+
+
+def panels(exercise, case, right, got, found):
+    """The matrices to show beside a wrong value: its input window, what was expected, what came, the difference."""
+    if found is None or found.kind != "value" or found.index is None:
+        return ()
+    expected, received = right.value, got.value
+    if found.part is not None:
+        expected, received = expected[found.part], received[found.part]
+    inputs = exercise.window(case, found.part, found.index) if exercise.window else []
+    expected, mark = _around(expected, found.index)
+    received, _ = _around(received, found.index)
+    return (
+        *(Panel(title, _around(values, (0, 0))[0]) for title, values in inputs),
+        Panel("expected", expected, mark),
+        Panel("yours", received, mark),
+        Panel("difference", received - expected, mark),
+    )
+
+
+def _around(values, index):
+    """The last two axes of an array near ``index``, and where in that matrix the index is."""
+    values = np.atleast_2d(values)
+    index = (0,) * (values.ndim - len(index)) + tuple(index)
+    plane = values[index[:-2]]
+    starts = [
+        max(0, min(i - PANEL_SIDE // 2, n - PANEL_SIDE)) for i, n in zip(index[-2:], plane.shape, strict=True)
+    ]
+    shown = plane[tuple(slice(start, start + PANEL_SIDE) for start in starts)]
+    return shown, tuple(i - start for i, start in zip(index[-2:], starts, strict=True))

@@ -1,0 +1,37 @@
+"""The exercises of the course: one module per unit, in course order."""
+
+import difflib
+import importlib
+
+MODULES = {
+    "00-start-here": "start_here",
+    "03-conv-forward": "conv_forward",
+}
+
+
+def names(unit=None):
+    """Names of the exercises, in course order; of one unit where ``unit`` is given.
+
+    Raises:
+        KeyError: where there is no such unit.
+    """
+    return [name for key in ([unit] if unit else MODULES) for name in _exercises(key)]
+
+
+def get(name):
+    """The Exercise called ``name``.
+
+    Raises:
+        KeyError: where there is no such exercise; the message names the nearest.
+    """
+    for unit in MODULES:
+        if name in _exercises(unit):
+            return _exercises(unit)[name]
+    near = difflib.get_close_matches(str(name), names(), n=3, cutoff=0.5)
+    raise KeyError(f"there is no exercise {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+
+
+def _exercises(unit):
+    if unit not in MODULES:
+        raise KeyError(f"there is no unit {unit!r}; the units are {', '.join(MODULES)}")
+    return importlib.import_module(f"cnnkit.exercises.{MODULES[unit]}").UNIT.exercises

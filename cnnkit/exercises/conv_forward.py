@@ -1,0 +1,633 @@
+"""Unit 03: output sizes, parameters, padding, convolution by loops and by one matrix product."""
+
+import numpy as np
+
+import cnnkit as ck
+from cnnkit import shapes
+from cnnkit.cases import Case
+from cnnkit.exercises.drawing import Geometry, basics, draw, geometries
+from cnnkit.exercises.specification import Bug, Unit
+
+UNIT = Unit("03-conv-forward")
+
+LARGE = {"n": 32, "c": 32, "f": 32, "h": 40, "w": 48, "kh": 3, "kw": 3, "dtype": "float32"}
+"""The one big call of an exercise that is about speed."""
+LARGE_SECONDS = 2.0
+
+
+def side_cases(rng, raising):
+    """Arguments ``(n, k), {stride, pad, dilation}`` of the functions about one side of an image."""
+
+    def some(group, k, out, stride=1, pad=0, dilation=1, rest=0):
+        n = (out - 1) * stride + dilation * (k - 1) + 1 - 2 * pad + rest
+        given = {"stride": (stride, 1), "pad": (pad, 0), "dilation": (dilation, 1)}
+        return Case(group, (n, k), {name: v for name, (v, default) in given.items() if v != default})
+
+    out = lambda: int(rng.integers(4, 12))
+    for k in (1, 2, 3, 5, int(rng.integers(6, 10))):
+        yield some("basics", k, out())
+    yield Case("basics", (5, 5))
+    yield Case("basics", (7, 3, 1, 0, 1))
+    yield Case("stride", (7, 3), {"stride": 3})  # decks b and c: "2.33", it does not fit; deck a: 2
+    for k, stride, rest in [(3, 2, 0), (3, 2, 1), (2, 3, 0), (5, 3, 1), (4, 3, 2), (3, 4, 0), (3, 4, 3), (1, 5, 0)]:
+        yield some("stride", k, out(), stride, rest=rest)
+    for k, stride, pad, rest in [(3, 1, 1, 0), (5, 1, 2, 0), (2, 1, 3, 0), (3, 2, 1, 1), (3, 2, 1, 0), (7, 4, 3, 3)]:
+        yield some("padding", k, out() + 3, stride, pad, rest=rest)
+    yield Case("padding", (3, 5), {"pad": 1})  # fits only thanks to the padding
+    yield Case("padding", (4, 6), {"stride": 2, "pad": 1})
+    for k, stride, pad, dilation, rest in [(3, 1, 0, 2, 0), (2, 1, 0, 5, 0), (3, 2, 2, 3, 1), (3, 3, 1, 2, 0), (1, 2, 0, 4, 1)]:
+        yield some("dilation", k, out() + 2, stride, pad, dilation, rest)
+    k = int(rng.integers(3, 7))
+    group = "impossible" if raising else "basics"
+    for args, moves in [
+        ((k - 1, k), {}),
+        ((2, k + 2), {"pad": 1, "stride": 2}),
+        ((2 * k - 2, k), {"dilation": 2}),
+        ((k, 2 * k + 3), {"stride": 3, "pad": 1}),
+    ]:
+        yield Case(group, args, moves, raises=raising)
+    if not raising:
+        return
+    for bad in ({"stride": 0}, {"stride": -1}, {"pad": -1}, {"dilation": 0}):
+        yield Case(group, (9, 3), bad, raises=True)
+    for sides in ((9, 0), (9, -2), (-4, 3)):
+        yield Case(group, sides, raises=True)
+    yield Case(group, (k, k))  # fits with nothing to spare
+    yield Case(group, (2 * k - 1, k), {"dilation": 2})
+
+
+def _rest(n, k, pad, dilation):
+    return n + 2 * pad - dilation * (k - 1) - 1
+
+
+@UNIT.exercise(
+    "conv_output_size(n, k, stride=1, pad=0, dilation=1)",
+    points={"basics": 1, "stride": 1, "padding": 1, "dilation": 1, "impossible": 1},
+)
+class ConvOutputSize:
+    def cases(rng):
+        return side_cases(rng, raising=True)
+
+    oracle = shapes.conv_output_size
+
+    def no_plus_one(n, k, stride=1, pad=0, dilation=1):
+        return shapes.conv_output_size(n, k, stride, pad, dilation) - 1
+
+    def rounded_up(n, k, stride=1, pad=0, dilation=1):
+        return shapes.conv_output_size(n, k, stride, pad, dilation) + (_rest(n, k, pad, dilation) % stride > 0)
+
+    def rounded(n, k, stride=1, pad=0, dilation=1):
+        shapes.conv_output_size(n, k, stride, pad, dilation)
+        return round(_rest(n, k, pad, dilation) / stride) + 1
+
+    def not_rounded(n, k, stride=1, pad=0, dilation=1):
+        shapes.conv_output_size(n, k, stride, pad, dilation)
+        return _rest(n, k, pad, dilation) / stride + 1
+
+    def pad_once(n, k, stride=1, pad=0, dilation=1):
+        shapes.conv_output_size(n, k, stride, pad, dilation)
+        return (_rest(n, k, pad, dilation) - pad) // stride + 1
+
+    def never_raises(n, k, stride=1, pad=0, dilation=1):
+        return _rest(n, k, pad, dilation) // stride + 1
+
+    bugs = (
+        Bug(
+            "no +1",
+            "You counted the steps between windows, not the windows. A window that cannot move at all (n = k) still "
+            "gives one output.",
+            no_plus_one,
+        ),
+        Bug(
+            "pad counted once",
+            "The padding stands on both ends of the side: the padded length is n + 2 pad.",
+            pad_once,
+        ),
+        Bug(
+            "rounded up or to the nearest",
+            "A window that would hang over the edge is not computed: the division rounds down. 7 wide, kernel 3, "
+            "stride 3 gives 2.",
+            rounded_up,
+            (rounded,),
+        ),
+        Bug(
+            "not rounded",
+            "Your result is a fraction or a float. There is no third of a window: use //, which rounds down and stays "
+            "an int.",
+            not_rounded,
+        ),
+        Bug(
+            "dilation ignored",
+            "A dilated kernel reaches further: k taps with dilation between them span dilation (k - 1) + 1 pixels.",
+            lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_output_size(n, k, stride, pad),
+        ),
+        Bug(
+            "no error where nothing fits",
+            "You return a number where no window fits or an argument makes no sense. Compare the reach of the kernel "
+            "with the padded length first, and raise a ValueError that names the numbers.",
+            never_raises,
+        ),
+    )
+
+
+@UNIT.exercise(
+    "conv_fits(n, k, stride=1, pad=0, dilation=1)", points={"basics": 1, "stride": 1, "padding": 1, "dilation": 1}
+)
+class ConvFits:
+    def cases(rng):
+        yield from side_cases(rng, raising=False)
+        yield Case("dilation", (9, 3), {"stride": 2, "dilation": 2})
+        yield Case("dilation", (10, 3), {"stride": 2, "dilation": 2})
+        yield Case("dilation", (11, 2), {"stride": 3, "dilation": 3})
+
+    oracle = shapes.conv_fits
+    bugs = (
+        Bug(
+            "off by one",
+            "You tested the number of windows, not the way that the window travels. Its start moves from 0 to "
+            "n + 2 pad - reach: that distance must be a multiple of the stride.",
+            lambda n, k, stride=1, pad=0, dilation=1: (_rest(n, k, pad, dilation) + 1) % stride == 0,
+            (
+                lambda n, k, stride=1, pad=0, dilation=1: (
+                    _rest(n, k, pad, dilation) >= 0 and (_rest(n, k, pad, dilation) + 1) % stride == 0
+                ),
+                lambda n, k, stride=1, pad=0, dilation=1: (
+                    _rest(n, k, pad, dilation) >= 0 and (_rest(n, k, pad, dilation) - 1) % stride == 0
+                ),
+            ),
+        ),
+        Bug(
+            "pad counted once",
+            "The padding stands on both ends of the side: the padded length is n + 2 pad.",
+            lambda n, k, stride=1, pad=0, dilation=1: (
+                _rest(n, k, pad, dilation) - pad >= 0 and (_rest(n, k, pad, dilation) - pad) % stride == 0
+            ),
+            (lambda n, k, stride=1, pad=0, dilation=1: (_rest(n, k, pad, dilation) - pad) % stride == 0,),
+        ),
+        Bug(
+            "True where the kernel does not fit at all",
+            "A kernel that reaches further than the padded image has no window, so its windows cover nothing: answer "
+            "False. (Python's remainder of a negative number can be 0.)",
+            lambda n, k, stride=1, pad=0, dilation=1: _rest(n, k, pad, dilation) % stride == 0,
+        ),
+        Bug(
+            "dilation ignored",
+            "A dilated kernel reaches further: k taps with dilation between them span dilation (k - 1) + 1 pixels.",
+            lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k, stride, pad),
+        ),
+    )
+
+
+@UNIT.exercise(
+    "conv_params(c_in, c_out, k, bias=True, groups=1)", points={"weights and biases": 1, "no bias": 1, "groups": 1}
+)
+class ConvParams:
+    def cases(rng):
+        some = lambda: tuple(int(i) for i in rng.integers(2, 40, 2))
+        yield Case("weights and biases", (3, 10, 5))  # decks b and c: 76 * 10 = 760
+        yield Case("weights and biases", (64, 32, 1))
+        yield Case("weights and biases", (1, 1, 1))
+        for k in (1, 3, 7, int(rng.integers(8, 12))):
+            yield Case("weights and biases", (*some(), k))
+        for k in (1, 3, 5):
+            yield Case("no bias", (*some(), k), {"bias": False})
+        yield Case("no bias", (4, 6, 3, False, 2))
+        for groups in (2, 3, 4):
+            c_in, c_out = some()
+            yield Case("groups", (groups * c_in, groups * c_out, 3), {"groups": groups})
+            yield Case("groups", (groups * c_in, groups * c_out, 5), {"groups": groups, "bias": False})
+        channels = int(rng.integers(5, 30))
+        yield Case("groups", (channels, 2 * channels, 3), {"groups": channels})  # one filter per channel
+
+    oracle = shapes.conv_params
+    bugs = (
+        Bug(
+            "biases forgotten",
+            "You counted the weights alone. Each filter has one bias of its own: ten 5x5 filters over 3 channels hold "
+            "10 (75 + 1) parameters.",
+            lambda c_in, c_out, k, bias=True, groups=1: shapes.conv_params(c_in, c_out, k, False, groups),
+        ),
+        Bug(
+            "one bias in all",
+            "You added a single bias for the whole layer. Each of the c_out filters has one of its own.",
+            lambda c_in, c_out, k, bias=True, groups=1: shapes.conv_params(c_in, c_out, k, False, groups) + bool(bias),
+        ),
+        Bug(
+            "bias always counted",
+            "With bias=False there are no biases to count.",
+            lambda c_in, c_out, k, bias=True, groups=1: shapes.conv_params(c_in, c_out, k, True, groups),
+        ),
+        Bug(
+            "groups ignored",
+            "In a grouped layer a filter sees only the c_in / groups channels of its own group.",
+            lambda c_in, c_out, k, bias=True, groups=1: shapes.conv_params(c_in, c_out, k, bias),
+        ),
+    )
+
+
+def _padded(x, widths, **how):
+    return np.pad(x, widths, **how)
+
+
+@UNIT.exercise("zero_pad(x, p)", points={"basics": 2})
+class ZeroPad:
+    def cases(rng):
+        for i, g in enumerate(g for g in basics(rng) if not g.raises):
+            yield g.case((g.x(rng), (1, 2, 3, 1, 0)[i % 5]), {})
+
+    def oracle(x, p):
+        return ck.oracle.zero_pad(x, p)
+
+    bugs = (
+        Bug(
+            "pads N and C",
+            "Your zeros went around the images and the channels, too. Only height and width, the last two axes, grow.",
+            lambda x, p: _padded(x, p),
+        ),
+        Bug(
+            "one side only",
+            "The border is missing on a side. It stands above and below, left and right: each of height and width "
+            "grows by 2 p.",
+            lambda x, p: _padded(x, ((0, 0), (0, 0), (0, p), (0, p))),
+            (
+                lambda x, p: _padded(x, ((0, 0), (0, 0), (p, 0), (p, 0))),
+                lambda x, p: _padded(x, ((0, 0), (0, 0), (0, 2 * p), (0, 2 * p))),
+                lambda x, p: _padded(x, ((0, 0), (0, 0), (2 * p, 0), (2 * p, 0))),
+            ),
+        ),
+        Bug(
+            "edge values",
+            "Your border repeats the pixels of the edge. Zero padding puts zeros there.",
+            lambda x, p: _padded(x, ((0, 0), (0, 0), (p, p), (p, p)), mode="edge"),
+        ),
+    )
+
+
+def conv_window(case, part, index):
+    """The padded window of the first image and filter that a wrong output was computed from."""
+    x, w = case.args[0], case.args[1]
+    moves = {"stride": 1, "pad": 0, "dilation": 1} | case.kwargs
+    n, f, i, j = index
+    stride, dilation = moves["stride"], moves["dilation"]
+    padded = _padded(x, ((0, 0), (0, 0), *[(moves["pad"],) * 2] * 2))
+    rows = slice(i * stride, i * stride + dilation * (w.shape[2] - 1) + 1, dilation)
+    cols = slice(j * stride, j * stride + dilation * (w.shape[3] - 1) + 1, dilation)
+    shown = []
+    for c in range(min(2, x.shape[1])):
+        shown += [(f"window of x[{n}, {c}]", padded[n, c, rows, cols]), (f"w[{f}, {c}]", w[f, c])]
+    return shown
+
+
+def _stride_on(axis, keep_shape):
+    def answer(x, w, b, stride=1, pad=0, dilation=1):
+        steps = (stride, 1) if axis == "rows" else (1, stride)
+        out = ck.oracle.conv2d(x, w, b, steps, pad, dilation)
+        oh, ow = ck.oracle.output_size(x.shape, w.shape[2:], stride, pad, dilation)
+        return out[:, :, :oh, :ow] if keep_shape else out
+
+    return answer
+
+
+def _square_output(side):
+    def answer(x, w, b, stride=1, pad=0, dilation=1):
+        out = ck.oracle.conv2d(x, w, b, stride, pad, dilation)
+        rows, cols = out.shape[2:]
+        if side == "height":
+            cols = shapes.conv_output_size(x.shape[2], w.shape[3], stride, pad, dilation)
+        else:
+            rows = shapes.conv_output_size(x.shape[3], w.shape[2], stride, pad, dilation)
+        if rows > out.shape[2] or cols > out.shape[3]:
+            raise IndexError("a window outside the image")
+        return out[:, :, :rows, :cols]
+
+    return answer
+
+
+def _same_size_without_dilation(x, w, b, stride=1, pad=0, dilation=1):
+    oh, ow = ck.oracle.output_size(x.shape, w.shape[2:], stride, pad, dilation)
+    return ck.oracle.conv2d(x, w, b, stride, pad)[:, :, :oh, :ow]
+
+
+def _edge_padded(x, w, b, stride=1, pad=0, dilation=1):
+    return ck.oracle.conv2d(
+        _padded(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="edge"), w, b, stride, 0, dilation
+    )
+
+
+NAIVE_BUGS = (
+    Bug(
+        "kernel flipped",
+        "Your kernel is turned by 180 degrees. That is the convolution of the textbooks; the layer of this course, and "
+        "of every deep-learning library, correlates: w[0, 0] meets the top left pixel of the window.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w[:, :, ::-1, ::-1], b, *a, **k),
+    ),
+    Bug(
+        "kernel transposed",
+        "Rows and columns of your kernel are swapped: w[f, c, i, j] belongs to row i and column j of the window.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w.swapaxes(2, 3), b, *a, **k),
+    ),
+    Bug(
+        "no bias",
+        "The sums are right, the biases are missing: add b[f] to every output of filter f.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, None, *a, **k),
+    ),
+    Bug(
+        "bias once per channel",
+        "The bias is in there several times, once for each input channel. It is added once, after the sum over "
+        "channels.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b * x.shape[1], *a, **k),
+    ),
+    Bug(
+        "last channel only",
+        "Your output holds one channel's sum: an assignment in the loop over channels overwrites what came before. "
+        "Channels are added up.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x[:, -1:], w[:, -1:], b, *a, **k),
+    ),
+    Bug(
+        "stride on one axis",
+        "Your window takes the stride along one axis and steps by 1 along the other. Row i starts at i stride and "
+        "column j at j stride.",
+        _stride_on("rows", keep_shape=True),
+        (_stride_on("columns", True), _stride_on("rows", False), _stride_on("columns", False)),
+    ),
+    Bug(
+        "height taken for width",
+        "Your output is as wide as it is high. Height and width have sizes of their own: compute OH from H and KH, OW "
+        "from W and KW.",
+        _square_output("height"),
+        (_square_output("width"),),
+    ),
+    Bug(
+        "integer output",
+        "Your output array holds integers, so every value loses its fraction. Give np.zeros the dtype of x.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k).astype(np.int64),
+    ),
+    Bug(
+        "pads with edge values",
+        "Your border repeats the pixels of the edge. Zero padding puts zeros there.",
+        _edge_padded,
+    ),
+    Bug(
+        "padding forgotten",
+        "The pad argument has no effect: the window never leaves the image.",
+        lambda x, w, b, stride=1, pad=0, dilation=1: ck.oracle.conv2d(x, w, b, stride, 0, dilation),
+    ),
+    Bug(
+        "stride ignored",
+        "The stride argument has no effect: your window moves by one pixel at a time.",
+        lambda x, w, b, stride=1, pad=0, dilation=1: ck.oracle.conv2d(x, w, b, 1, pad, dilation),
+    ),
+)
+
+
+def conv_cases(rng, dilation):
+    names = ("stride", "pad", "dilation") if dilation else ("stride", "pad")
+    for g in geometries(rng, dilation):
+        yield g.case((g.x(rng), *g.filters(rng)), g.moves(*names))
+
+
+@UNIT.exercise(
+    "conv_forward_naive(x, w, b, stride=1, pad=0, dilation=1)",
+    points={"basics": 3, "stride": 2, "padding": 2, "dilation": 1},
+)
+class ConvForwardNaive:
+    def cases(rng):
+        return conv_cases(rng, dilation=True)
+
+    def oracle(x, w, b, stride=1, pad=0, dilation=1):
+        return ck.oracle.conv2d(x, w, b, stride, pad, dilation)
+
+    window = conv_window
+    bugs = (
+        *NAIVE_BUGS,
+        Bug(
+            "dilation ignored",
+            "The dilation argument has no effect: the taps of your kernel touch. Tap i stands dilation i pixels from "
+            "the first.",
+            lambda x, w, b, stride=1, pad=0, dilation=1: ck.oracle.conv2d(x, w, b, stride, pad),
+            (_same_size_without_dilation,),
+        ),
+    )
+
+
+def _reordered(x, kh, kw, stride, pad, order, swap=False):
+    """im2col with its six axes (C, kh, kw, N, OH, OW) in another order."""
+    cols = ck.oracle.im2col(x, kh, kw, stride, pad)
+    oh, ow = ck.oracle.output_size(x.shape, (kh, kw), stride, pad)
+    six = cols.reshape(x.shape[1], kh, kw, x.shape[0], oh, ow)
+    return six.transpose(order).reshape(cols.shape)
+
+
+def im2col_window(case, part, index):
+    x, kh, kw = case.args[:3]
+    stride, pad = case.kwargs.get("stride", 1), case.kwargs.get("pad", 0)
+    oh, ow = ck.oracle.output_size(x.shape, (kh, kw), stride, pad)
+    row, column = index
+    c, n, i, j = row // (kh * kw), column // (oh * ow), column // ow % oh, column % ow
+    padded = _padded(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    patch = padded[n, c, i * stride : i * stride + kh, j * stride : j * stride + kw]
+    return [(f"column {column}: window ({i}, {j}) of x[{n}, {c}]", patch)]
+
+
+@UNIT.exercise(
+    "im2col(x, kh, kw, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2}
+)
+class Im2col:
+    def cases(rng):
+        for g in geometries(rng):
+            yield g.case((g.x(rng), g.kh, g.kw), g.moves("stride", "pad"))
+        big = Geometry("large", **LARGE)
+        yield Case("large", (big.x(rng), big.kh, big.kw), limit=LARGE_SECONDS)
+
+    def oracle(x, kh, kw, stride=1, pad=0):
+        return ck.oracle.im2col(x, kh, kw, stride, pad)
+
+    window = im2col_window
+    bugs = (
+        Bug(
+            "columns with the image innermost",
+            "Your columns run over the images first. All windows of image 0 come first, then those of image 1: the "
+            "image is the outermost of the three column axes.",
+            lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (0, 1, 2, 4, 5, 3)),
+        ),
+        Bug(
+            "kernel before channel",
+            "Your rows run over the kernel positions first. A column is the window of channel 0, then that of channel "
+            "1: the channel is the outermost of the three row axes.",
+            lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (1, 2, 0, 3, 4, 5)),
+        ),
+        Bug(
+            "rows and columns swapped",
+            "Rows and columns are swapped inside your matrix. In both its axes the row index comes before the column "
+            "index.",
+            lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (0, 2, 1, 3, 4, 5)),
+            (
+                lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (0, 1, 2, 3, 5, 4)),
+                lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (0, 2, 1, 3, 5, 4)),
+            ),
+        ),
+        Bug(
+            "transposed",
+            "Your matrix is the transpose: each window should be a column, so that w.reshape(F, -1) @ cols does the "
+            "convolution.",
+            lambda x, kh, kw, stride=1, pad=0: ck.oracle.im2col(x, kh, kw, stride, pad).T,
+        ),
+        Bug(
+            "pad forgotten",
+            "The pad argument has no effect: the window never leaves the image.",
+            lambda x, kh, kw, stride=1, pad=0: ck.oracle.im2col(x, kh, kw, stride),
+        ),
+        Bug(
+            "stride ignored",
+            "The stride argument has no effect: your window moves by one pixel at a time.",
+            lambda x, kh, kw, stride=1, pad=0: ck.oracle.im2col(x, kh, kw, 1, pad),
+        ),
+    )
+
+
+@UNIT.exercise(
+    "conv_forward(x, w, b, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2}
+)
+class ConvForward:
+    def cases(rng):
+        yield from conv_cases(rng, dilation=False)
+        big = Geometry("large", **LARGE)
+        yield Case("large", (big.x(rng), *big.filters(rng)), limit=LARGE_SECONDS)
+
+    def oracle(x, w, b, stride=1, pad=0):
+        return ck.oracle.conv2d(x, w, b, stride, pad)
+
+    window = conv_window
+    bugs = (
+        *NAIVE_BUGS,
+        Bug(
+            "output not moved back to NCHW",
+            "Your numbers are right and stand in the wrong places. The product is (F, N OH OW): split its columns into "
+            "(N, OH, OW) first, then move the image axis to the front. A reshape alone cannot do that.",
+            lambda x, w, b, *a, **k: _as_product(x, w, b, *a, **k).reshape(
+                ck.oracle.conv2d(x, w, b, *a, **k).shape
+            ),
+            (
+                lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k).swapaxes(0, 1),
+                lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k).transpose(0, 2, 3, 1),
+                lambda x, w, b, *a, **k: _as_product(x, w, b, *a, **k),
+            ),
+        ),
+    )
+
+
+def _as_product(x, w, b, *moves, **named):
+    """The outputs as the columns of the matrix product hold them: (F, N OH OW)."""
+    out = ck.oracle.conv2d(x, w, b, *moves, **named)
+    return out.swapaxes(0, 1).reshape(out.shape[1], -1)
+
+
+@UNIT.exercise("conv_1x1(x, w, b)", points={"basics": 2})
+class Conv1x1:
+    def cases(rng):
+        for g in basics(rng):
+            if not g.raises:
+                yield g.case((g.x(rng), *_mixing(rng, g)), {})
+        for dtype in ("float64", "float32"):  # as many filters as channels, but another height and width
+            g = Geometry("basics", n=2, c=3, f=3, h=4, w=5, dtype=dtype)
+            yield g.case((g.x(rng), *_mixing(rng, g)), {})
+
+    def oracle(x, w, b):
+        return ck.oracle.conv2d(x, w[:, :, None, None], b)
+
+    def mixes_pixels(x, w, b):
+        n, c, h, width = x.shape
+        return ck.oracle.conv2d(np.moveaxis(x.reshape(n, h, width, c), -1, 1), w[:, :, None, None], b)
+
+    def mixes_outputs(x, w, b):
+        out = ck.oracle.conv2d(x, w[:, :, None, None], b)
+        return np.moveaxis(out, 1, -1).reshape(out.shape)
+
+    bugs = (
+        Bug(
+            "mixes pixels",
+            "Values of different pixels get mixed. A reshape does not move the channel axis: bring it to the end (or "
+            "multiply w with x reshaped to (N, C, H W)) before you flatten the pixels.",
+            mixes_pixels,
+            (mixes_outputs,),
+        ),
+        Bug(
+            "transposed w",
+            "w[f, c] is the weight of channel c in output f; you used it the other way round.",
+            lambda x, w, b: ck.oracle.conv2d(x, w.T[:, :, None, None], b),
+        ),
+        Bug(
+            "no bias",
+            "The sums are right, the biases are missing: add b[f] to every output of filter f.",
+            lambda x, w, b: ck.oracle.conv2d(x, w[:, :, None, None]),
+        ),
+    )
+
+
+def _mixing(rng, g):
+    return draw(rng, (g.f, g.c), g.dtype, g.whole), draw(rng, (g.f,), g.dtype, g.whole)
+
+
+@UNIT.exercise("receptive_field(layers)", points={"basics": 1, "stride": 1, "dilation": 1})
+class ReceptiveField:
+    def cases(rng):
+        size = lambda low=2: int(rng.integers(low, 8))
+        yield Case("basics", ([(3, 1), (3, 1), (3, 1)],))
+        yield Case("basics", ([(size(), 1)],))
+        yield Case("basics", ([(5, 1), (1, 1), (2, 1)],))
+        yield Case("basics", ([(size(), 1) for _ in range(4)],))
+        # AlexNet's convolutions and pools, the first two stages and all of them
+        alexnet = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1), (3, 2)]
+        yield Case("stride", (alexnet[:4],))
+        yield Case("stride", (alexnet,))
+        yield Case("stride", ([(2, 2), (2, 2), (3, 1)],))
+        yield Case("stride", ([(1, 2), (3, 1)],))
+        yield Case("stride", ([(size(), 3), (size(), 2), (size(), 1)],))
+        yield Case("dilation", ([(3, 1, 2)],))
+        yield Case("dilation", ([(3, 1, 1), (3, 1, 2), (3, 1, 4)],))
+        yield Case("dilation", ([(5, 2), (3, 1, 3), (2, 2)],))
+        yield Case("dilation", ([(size(), 2, 2), (size(), 1, 3), (size(3), 1)],))
+
+    oracle = shapes.receptive_field
+
+    def adds_k(layers):
+        return sum(k for k, *_ in layers)
+
+    def adds_k_times_jump(layers):
+        return shapes.receptive_field([(k + 1, *rest) for k, *rest in layers])
+
+    def stride_early(layers):
+        """As if each layer's stride already held for its own kernel."""
+        return shapes.receptive_field([(1, layers[0][1]), *((k, s, *d) for (k, _, *d), s in _shifted(layers))])
+
+    bugs = (
+        Bug(
+            "adds k each time",
+            "Each layer adds k - 1, not k: the windows of two neighbouring outputs overlap. Three 3x3 layers see 7 "
+            "pixels, not 9.",
+            adds_k,
+            (adds_k_times_jump, lambda layers: 1 + sum(k for k, *_ in layers)),
+        ),
+        Bug(
+            "stride applied one layer early",
+            "A layer's stride spreads the outputs that it makes, so it counts for the layers after it. Add (k - 1) "
+            "times the jump so far, then multiply the jump by the stride.",
+            stride_early,
+        ),
+        Bug(
+            "stride ignored",
+            "After a layer of stride 2, neighbouring values lie two pixels apart, so a later kernel reaches twice as "
+            "far: keep the jump, the product of the strides so far.",
+            lambda layers: shapes.receptive_field([(k, 1, *d) for k, _, *d in layers]),
+        ),
+        Bug(
+            "dilation ignored",
+            "A dilated kernel reaches further: k taps with dilation between them span dilation (k - 1) + 1 positions.",
+            lambda layers: shapes.receptive_field([layer[:2] for layer in layers]),
+        ),
+    )
+
+
+def _shifted(layers):
+    """Each layer with the stride of the one after it."""
+    return zip(layers, [s for _, s, *_ in layers[1:]] + [1], strict=True)

@@ -1,0 +1,163 @@
+"""From a specification and a seed to expected results; from outcomes to points, the bug's name and a message."""
+
+import zlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cnnkit import calling, devices, diagnosis, exercises, rendering
+from cnnkit.cases import Case
+from cnnkit.diagnosis import Panel
+from cnnkit.exercises.specification import Exercise
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """How one case went: its group, what was called, and where it failed the message and the matrices to show."""
+
+    group: str
+    passed: bool
+    description: str
+    message: str = ""
+    panels: tuple[Panel, ...] = ()
+
+    def to_dict(self):
+        return vars(self) | {"panels": [panel.to_dict() for panel in self.panels]}
+
+    @classmethod
+    def from_dict(cls, data):
+        return cls(**data | {"panels": tuple(map(Panel.from_dict, data["panels"]))})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of a check.
+
+    Attributes:
+        exercise: its name.
+        score, max_score: points.
+        passed: whether every case passed.
+        bug: name of the known bug that explains the result, or None.
+        hint: what a tutor would say about that bug, or "".
+        message: what is wrong with the first failing case, or that nothing is.
+        groups: points got and possible per group of cases, {"basics": (2, 2), "stride": (0, 1)}.
+        cases: a CaseResult each.
+        printed: what the function printed in the first failing case.
+    """
+
+    exercise: str
+    score: float
+    max_score: float
+    passed: bool
+    bug: str | None = None
+    hint: str = ""
+    message: str = ""
+    groups: dict[str, tuple[float, float]] = field(default_factory=dict)
+    cases: tuple[CaseResult, ...] = ()
+    printed: str = ""
+
+    @property
+    def failure(self):
+        """The first case that failed, or None."""
+        return next((case for case in self.cases if not case.passed), None)
+
+    def text(self):
+        return rendering.text(self)
+
+    def __str__(self):
+        return self.text()
+
+    def _repr_html_(self):
+        return rendering.html(self)
+
+    def to_dict(self):
+        """Plain data for JSON."""
+        return vars(self) | {"cases": [case.to_dict() for case in self.cases]}
+
+    @classmethod
+    def from_dict(cls, data):
+        groups = {name: tuple(points) for name, points in data["groups"].items()}
+        return cls(**data | {"groups": groups, "cases": tuple(map(CaseResult.from_dict, data["cases"]))})
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The cases of one check with the outcomes of the reference: what a student's process never sees whole."""
+
+    exercise: Exercise
+    cases: tuple[Case, ...]
+    outcomes: tuple[calling.Outcome, ...]
+
+
+def expect(name, seed, device="cpu"):
+    """Draw the cases of an exercise and compute what the reference answers.
+
+    Args:
+        name: of an exercise.
+        seed: a non-negative int.
+        device: where the reference computes, as for ``cnnkit.device``.
+
+    Raises:
+        KeyError: where there is no such exercise.
+        ValueError: where there is no such device.
+    """
+    exercise = exercises.get(name)
+    cases = tuple(exercise.cases(np.random.default_rng([seed, zlib.crc32(name.encode())])))
+    with devices.using(device):
+        outcomes = tuple(calling.run(exercise.oracle, cases, exercise))
+    for case, outcome in zip(cases, outcomes, strict=True):
+        if case.raises != diagnosis.is_error(outcome, "ValueError") or (outcome.error and not case.raises):
+            raise AssertionError(f"{name}: the reference gives {outcome} for {diagnosis.describe(exercise, case)}")
+    return Expected(exercise, cases, outcomes)
+
+
+def judge(expected, outcomes, device="cpu"):
+    """The Verdict on an answer.
+
+    Args:
+        expected: from ``expect``.
+        outcomes: the answer's ``calling.Outcome`` for each case, in order.
+        device: where the known bugs are computed.
+    """
+    exercise = expected.exercise
+    pairs = list(zip(expected.cases, expected.outcomes, outcomes, strict=True))
+    rows = [(*pair, diagnosis.difference(exercise, *pair)) for pair in pairs]
+    failed = {case.group for case, *_, found in rows if found}
+    groups = {group: (0 if group in failed else points, points) for group, points in exercise.points.items()}
+    verdict = Verdict(
+        exercise=exercise.name,
+        score=sum(got for got, _ in groups.values()),
+        max_score=exercise.max_score,
+        passed=not failed,
+        groups=groups,
+        cases=tuple(_case_result(exercise, *row) for row in rows),
+    )
+    if verdict.passed:
+        return replace(verdict, message="All cases pass.")
+    if diagnosis.is_error(outcomes[0], "NotImplementedError"):
+        return replace(verdict, message=f"{exercise.name} is not written yet.")
+    with devices.using(device):
+        bug = diagnosis.name_bug(exercise, rows)
+    first = next(got for *_, got, found in rows if found)
+    return replace(
+        verdict,
+        bug=bug.name if bug else None,
+        hint=bug.hint if bug else "",
+        message=verdict.failure.message,
+        printed=first.printed,
+    )
+
+
+def refused(exercise, message, max_score=0):
+    """The Verdict on something that cannot be checked at all."""
+    return Verdict(exercise, 0, max_score, False, message=message)
+
+
+def _case_result(exercise, case, right, got, found):
+    return CaseResult(
+        group=case.group,
+        passed=found is None,
+        description=diagnosis.describe(exercise, case),
+        message=found.text if found else "",
+        panels=diagnosis.panels(exercise, case, right, got, found),
+    )
