@@ -5,6 +5,7 @@ nbgrader finds this through the ``nbgrader_config.py`` in the root of the reposi
 """
 
 import os
+import sysconfig
 from pathlib import Path
 
 from traitlets.config import Config
@@ -36,6 +37,7 @@ def course_config(root=ROOT, stock=False):
     """
     root = Path(root).resolve()
     c = Config()
+    _find_alembic()
 
     c.CourseDirectory.root = str(root)
     c.CourseDirectory.course_id = "cnn-course"
@@ -54,3 +56,10 @@ def course_config(root=ROOT, stock=False):
     c.Execute.startup_timeout = 120
     c.Execute.store_widget_state = False
     return c
+
+
+def _find_alembic():
+    """nbgrader calls ``alembic`` by name to make a gradebook, and an environment need not be activated to be used."""
+    scripts = sysconfig.get_path("scripts")
+    if scripts not in os.get_exec_path():
+        os.environ["PATH"] = os.pathsep.join([*os.get_exec_path(), scripts])
