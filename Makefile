@@ -20,11 +20,16 @@ lab: $(to_use)  ## open the course in JupyterLab (ARGS: more arguments for it)
 	@$(bin)/jupyter lab $(ARGS) notebooks/00-start-here/00-start-here.ipynb
 
 # The grader exits with 1 when it refused submissions, each named in what it printed: the class is graded all the same.
+# So does a Python that crashed, but that leaves no new grades.csv.
+run_grader = touch .venv/grading-began; \
+	$(bin)/autograder grade $(1) --submitted "$(SUBMITTED)" --output "$(OUTPUT)" || \
+	{ test $$? -eq 1 && test "$(OUTPUT)/grades.csv" -nt .venv/grading-began; }
+
 grade: $(to_use)  ## grade one unit of a class (SUBMITTED=dir OUTPUT=dir UNIT=03-conv-forward)
-	@$(bin)/autograder grade $(UNIT) --submitted "$(SUBMITTED)" --output "$(OUTPUT)" || test $$? -eq 1
+	@$(call run_grader,$(UNIT))
 
 grade-all: $(to_use)  ## grade every unit of a class (SUBMITTED=dir OUTPUT=dir)
-	@$(bin)/autograder grade --submitted "$(SUBMITTED)" --output "$(OUTPUT)" || test $$? -eq 1
+	@$(call run_grader)
 
 test: lint  ## run the linter, check that the notebooks are fresh, run all tests
 	@scripts/system-packages

@@ -225,10 +225,18 @@ def calls(house):
 
 @pytest.mark.parametrize(("code", "succeeds"), [(0, True), (1, True), (2, False), (3, False)])
 def test_make_grade_takes_refused_submissions_for_success_and_nothing_worse(code, succeeds, house):
-    stand_in(installed(house) / "autograder", f"echo refused: someone; exit {code}")
-    result = run("make", "grade", cwd=house)
+    grader = installed(house) / "autograder"
+    stand_in(grader, f"sleep 0.1; mkdir -p out; touch out/grades.csv; echo refused: someone; exit {code}")
+    result = run("make", "grade", "OUTPUT=out", cwd=house)
     assert (result.returncode == 0) == succeeds
     assert "refused: someone" in result.stdout
+
+
+def test_make_grade_takes_a_crash_for_a_failure(house):
+    stand_in(installed(house) / "autograder", f'exec "{sys.executable}" -c "1 / 0"')
+    (house / "out").mkdir()
+    (house / "out/grades.csv").touch()
+    assert run("make", "grade", "OUTPUT=out", cwd=house).returncode != 0
 
 
 def test_make_grade_passes_its_folders_on(house):
