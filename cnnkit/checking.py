@@ -61,7 +61,7 @@ def evaluate(name, answer, seed=PUBLIC_SEED, device="cpu"):
         return verdict.refused(name, wanted, exercise.max_score)
     with devices.using(device):
         outcomes = list(calling.run(answer, expected.cases, exercise))
-    return verdict.judge(expected, outcomes, device)
+    return verdict.judge(expected, outcomes)
 
 
 # The same few checks are asked for again and again, and a large case is tens of megabytes.

@@ -22,6 +22,7 @@ class Tolerance:
 
 DOUBLE = Tolerance(relative=1e-7, absolute=1e-9, floor=1e-12)
 SINGLE = Tolerance(relative=1e-4, absolute=2e-5, floor=1e-6)
+CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,15 @@ def _wrong(expected, got, tolerance):
     if np.array_equal(expected, got):
         return None
     wide = np.complex128 if "c" in (expected.dtype.kind, got.dtype.kind) else np.float64
-    expected, got = expected.astype(wide), got.astype(wide)
-    scale = np.abs(expected).max(initial=0.0)
+    slack = tolerance.absolute * float(np.abs(expected).max(initial=0)) + tolerance.floor
+    wrong = np.empty(expected.size, bool)
+    expected, got, shape = expected.ravel(), got.ravel(), expected.shape
     with np.errstate(all="ignore"):
-        allowed = tolerance.relative * np.abs(expected) + tolerance.absolute * scale + tolerance.floor
-        near = np.abs(got - expected) <= allowed
-    return None if near.all() else ~near
+        for start in range(0, wrong.size, CHUNK):  # in pieces, since some arrays are large
+            part = slice(start, start + CHUNK)
+            e, g = expected[part].astype(wide), got[part].astype(wide)
+            wrong[part] = ~(np.abs(g - e) <= tolerance.relative * np.abs(e) + slack)
+    return wrong.reshape(shape) if wrong.any() else None
 
 
 def _compare_scalars(expected, got, tolerance, name):

@@ -85,7 +85,25 @@ def _too_slow(exercise, case, took):
     )
 
 
-def name_bug(exercise, rows):
+def mistaken(exercise, cases, rights):
+    """What each known bug answers: a list of ``(bug, {index of a case: its Outcome})``, one per way the bug shows.
+
+    Only cases in which the bug gives a wrong result are in there, and none that is about speed.
+    """
+    found = []
+    for bug in exercise.bugs:
+        for answer in bug.answers:
+            outcomes = {}
+            for i, (case, right) in enumerate(zip(cases, rights, strict=True)):
+                if case.limit is None:
+                    outcome = calling.call(answer, case, exercise)
+                    if not outcome.error and difference(exercise, case, right, outcome):
+                        outcomes[i] = outcome
+            found.append((bug, outcomes))
+    return found
+
+
+def name_bug(exercise, rows, mistakes):
     """The known bug that an answer has, or None.
 
     It is the one that equals the answer on most of its wrong cases, and on two at least.
@@ -93,36 +111,28 @@ def name_bug(exercise, rows):
     Args:
         exercise: its specification.
         rows: ``(case, reference's outcome, student's outcome, Difference or None)`` for each case.
+        mistakes: from ``mistaken``.
     """
-    rows = [row for row in rows if row[0].limit is None and not row[2].error]
-    wrong = sum(1 for *_, found in rows if found)
+    wrong = sum(1 for case, _, got, found in rows if found and not got.error and case.limit is None)
     scalar = not any(True for _, right, *_ in rows for _ in arrays(right.value))
-    best, best_rank = None, (1, 0)
-    for bug in exercise.bugs:
-        for answer in bug.answers:
-            equal, contrary = _against(exercise, rows, answer)
-            # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
-            by_accident = scalar and (3 * equal < wrong or contrary > equal)
-            if (equal, -contrary) > best_rank and equal >= 2 and not by_accident:
-                best, best_rank = bug, (equal, -contrary)
+    best, best_rank = None, (1, -len(rows))
+    for bug, outcomes in mistakes:
+        equal = sum(1 for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome))
+        contrary = sum(1 for i in outcomes if not rows[i][3])
+        # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
+        by_accident = scalar and (3 * equal < wrong or contrary > equal)
+        if (equal, -contrary) > best_rank and not by_accident:
+            best, best_rank = bug, (equal, -contrary)
     return best
 
 
-def _against(exercise, rows, answer):
-    """On how many wrong cases the answer equals the bug, and on how many it is right where the bug is not."""
-    equal = contrary = 0
-    for case, right, got, found in rows:
-        bugged = calling.call(answer, case, exercise)
-        off = difference(exercise, case, right, bugged)
-        if bugged.error or not off:
-            continue
-        if not found:
-            contrary += 1
-        elif got.mutated == bugged.mutated:
-            # A bug is recognised in either precision, unless the dtype is what it is about.
-            tolerance, any_float = exercise.tolerance(case), off.kind != "dtype"
-            equal += compare(bugged.value, got.value, tolerance, any_float=any_float) is None
-    return equal, contrary
+def _is_bug(exercise, case, right, got, found, bugged):
+    """Whether a wrong outcome is the one of the bug."""
+    if not found or got.error or got.mutated != bugged.mutated:
+        return False
+    # A bug is recognised in either precision, unless the dtype is what it is about.
+    about_dtype = difference(exercise, case, right, bugged).kind == "dtype"
+    return compare(bugged.value, got.value, exercise.tolerance(case), any_float=not about_dtype) is None
 
 
 def describe(exercise, case):

@@ -1,5 +1,6 @@
 """From a specification and a seed to expected results; from outcomes to points, the bug's name and a message."""
 
+import functools
 import zlib
 from dataclasses import dataclass, field, replace
 
@@ -82,11 +83,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Expected:
-    """The cases of one check with the outcomes of the reference: what a student's process never sees whole."""
+    """The cases of one check with the outcomes of the reference, computed once for many answers."""
 
     exercise: Exercise
     cases: tuple[Case, ...]
     outcomes: tuple[calling.Outcome, ...]
+    device: str = "cpu"
+
+    @functools.cached_property
+    def mistakes(self):
+        """What the known bugs answer; computed when the first wrong answer comes."""
+        with devices.using(self.device):
+            return diagnosis.mistaken(self.exercise, self.cases, self.outcomes)
 
 
 def expect(name, seed, device="cpu"):
@@ -108,16 +116,15 @@ def expect(name, seed, device="cpu"):
     for case, outcome in zip(cases, outcomes, strict=True):
         if case.raises != diagnosis.is_error(outcome, "ValueError") or (outcome.error and not case.raises):
             raise AssertionError(f"{name}: the reference gives {outcome} for {diagnosis.describe(exercise, case)}")
-    return Expected(exercise, cases, outcomes)
+    return Expected(exercise, cases, outcomes, device)
 
 
-def judge(expected, outcomes, device="cpu"):
+def judge(expected, outcomes):
     """The Verdict on an answer.
 
     Args:
         expected: from ``expect``.
         outcomes: the answer's ``calling.Outcome`` for each case, in order.
-        device: where the known bugs are computed.
     """
     exercise = expected.exercise
     pairs = list(zip(expected.cases, expected.outcomes, outcomes, strict=True))
@@ -136,8 +143,7 @@ def judge(expected, outcomes, device="cpu"):
         return replace(verdict, message="All cases pass.")
     if diagnosis.is_error(outcomes[0], "NotImplementedError"):
         return replace(verdict, message=f"{exercise.name} is not written yet.")
-    with devices.using(device):
-        bug = diagnosis.name_bug(exercise, rows)
+    bug = diagnosis.name_bug(exercise, rows, expected.mistakes)
     first = next(got for *_, got, found in rows if found)
     return replace(
         verdict,

@@ -1,0 +1,12 @@
+"""The reference operations: torch underneath, NumPy in and out, on any device.
+
+They compute in float64 (float32 on Apple's MPS, which has no other) and give back the dtype they were given.
+Images are ``x: (N, C, H, W)``, filters ``w: (F, C, KH, KW)``. ``stride``, ``pad``, ``dilation`` and ``size`` take an
+int or a pair (height, width). Where a window does not fit, ``cnnkit.shapes.conv_output_size`` raises a ValueError
+that names the numbers. ``device`` is a name for ``cnnkit.device``; None takes the one in use.
+"""
+
+from cnnkit.oracle.convolution import conv2d, conv_transpose2d, im2col, output_size, zero_pad
+from cnnkit.oracle.pooling import avg_pool, max_pool
+
+__all__ = ["avg_pool", "conv2d", "conv_transpose2d", "im2col", "max_pool", "output_size", "zero_pad"]
