@@ -18,7 +18,6 @@ from itertools import islice
 
 import numpy as np
 
-
 CALL_SECONDS = 10.0
 """Wall time after which an ordinary call is stopped."""
 MAX_BYTES = 1 << 29

@@ -173,8 +173,6 @@ def _around(values, index):
     values = np.atleast_2d(values)
     index = (0,) * (values.ndim - len(index)) + tuple(index)
     plane = values[index[:-2]]
-    starts = [
-        max(0, min(i - PANEL_SIDE // 2, n - PANEL_SIDE)) for i, n in zip(index[-2:], plane.shape, strict=True)
-    ]
+    starts = [max(0, min(i - PANEL_SIDE // 2, n - PANEL_SIDE)) for i, n in zip(index[-2:], plane.shape, strict=True)]
     shown = plane[tuple(slice(start, start + PANEL_SIDE) for start in starts)]
     return shown, tuple(i - start for i, start in zip(index[-2:], starts, strict=True))

@@ -18,7 +18,9 @@ def text(verdict):
     lines = [f"{verdict.exercise}: {_points(verdict.score, verdict.max_score)}. {_summary(verdict)}".rstrip()]
     failure = verdict.failure
     if failure and not _unwritten(verdict):
-        lines += [f"  {'ok' if got == of else '--'}  {name:<20} {got:g}/{of:g}" for name, (got, of) in verdict.groups.items()]
+        lines += [
+            f"  {'ok' if got == of else '--'}  {name:<20} {got:g}/{of:g}" for name, (got, of) in verdict.groups.items()
+        ]
         if verdict.hint:
             lines += [f"Hint: {verdict.hint}"]
         lines += [f"First failing case ({failure.group}): {failure.description}", f"  {failure.message}"]
@@ -99,7 +101,9 @@ def _panel(panel):
         cells = []
         for j, value in enumerate(row):
             shade = f"rgba({ORANGE if value > 0 else BLUE},{0.45 * abs(value) / largest:.2f})"
-            outline = "outline:2px solid currentColor;outline-offset:-2px;font-weight:700;" if (i, j) == panel.mark else ""
+            outline = (
+                "outline:2px solid currentColor;outline-offset:-2px;font-weight:700;" if (i, j) == panel.mark else ""
+            )
             cells.append(
                 f'<td style="{outline}background:{shade};padding:.15em .45em;text-align:right;'
                 f'border:1px solid rgba(128,128,128,.25)">{_short(value)}</td>'
@@ -113,7 +117,9 @@ def _panel(panel):
 
 
 def _short(value):
-    return number(round(float(value), 3)) if np.isfinite(value) and np.asarray(value).dtype.kind == "f" else number(value)
+    return (
+        number(round(float(value), 3)) if np.isfinite(value) and np.asarray(value).dtype.kind == "f" else number(value)
+    )
 
 
 def _rows(values):

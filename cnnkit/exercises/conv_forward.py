@@ -35,7 +35,13 @@ def side_cases(rng, raising):
         yield some("padding", k, out() + 3, stride, pad, rest=rest)
     yield Case("padding", (3, 5), {"pad": 1})  # fits only thanks to the padding
     yield Case("padding", (4, 6), {"stride": 2, "pad": 1})
-    for k, stride, pad, dilation, rest in [(3, 1, 0, 2, 0), (2, 1, 0, 5, 0), (3, 2, 2, 3, 1), (3, 3, 1, 2, 0), (1, 2, 0, 4, 1)]:
+    for k, stride, pad, dilation, rest in [
+        (3, 1, 0, 2, 0),
+        (2, 1, 0, 5, 0),
+        (3, 2, 2, 3, 1),
+        (3, 3, 1, 2, 0),
+        (1, 2, 0, 4, 1),
+    ]:
         yield some("dilation", k, out() + 2, stride, pad, dilation, rest)
     k = int(rng.integers(3, 7))
     group = "impossible" if raising else "basics"
@@ -429,9 +435,7 @@ def im2col_window(case, part, index):
     return [(f"column {column}: window ({i}, {j}) of x[{n}, {c}]", patch)]
 
 
-@UNIT.exercise(
-    "im2col(x, kh, kw, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2}
-)
+@UNIT.exercise("im2col(x, kh, kw, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2})
 class Im2col:
     def cases(rng):
         for g in geometries(rng):
@@ -485,9 +489,7 @@ class Im2col:
     )
 
 
-@UNIT.exercise(
-    "conv_forward(x, w, b, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2}
-)
+@UNIT.exercise("conv_forward(x, w, b, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2})
 class ConvForward:
     def cases(rng):
         yield from conv_cases(rng, dilation=False)
@@ -504,9 +506,7 @@ class ConvForward:
             "output not moved back to NCHW",
             "Your numbers are right and stand in the wrong places. The product is (F, N OH OW): split its columns into "
             "(N, OH, OW) first, then move the image axis to the front. A reshape alone cannot do that.",
-            lambda x, w, b, *a, **k: _as_product(x, w, b, *a, **k).reshape(
-                ck.oracle.conv2d(x, w, b, *a, **k).shape
-            ),
+            lambda x, w, b, *a, **k: _as_product(x, w, b, *a, **k).reshape(ck.oracle.conv2d(x, w, b, *a, **k).shape),
             (
                 lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k).swapaxes(0, 1),
                 lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k).transpose(0, 2, 3, 1),
