@@ -285,6 +285,20 @@ def test_set_up_refuses_an_unsupported_python(house):
     assert not (house / ".venv").exists()
 
 
+def test_set_up_takes_the_first_supported_python_and_installs_the_tested_versions(house):
+    stand_in(house / "bin/python3", "exit 1")
+    stand_in(house / "bin/python3.13", "exit 1")
+    copy_itself = f'mkdir -p .venv/bin && cp "$0" .venv/bin/python; echo "$@" >> "{house}/calls"'
+    stand_in(house / "bin/python3.12", f'[ "$1" = -c ] && echo 3.12.7 || {{ {copy_itself}; }}')
+    result = run("scripts/set-up", "grading", cwd=house, path=house / "bin", PYTHON="")
+    assert result.returncode == 0, result.stderr
+    assert "Creating .venv with Python 3.12.7" in result.stdout
+    assert calls(house) == [
+        "-m venv .venv",
+        "-m pip install --quiet --constraint constraints.txt --editable .[grading]",
+    ]
+
+
 def test_set_up_says_what_to_install_where_python_has_no_venv(house):
     python = house / "bin/python3"
     stand_in(python, 'if [ "$2" = venv ]; then mkdir .venv; exit 1; else echo 3.11.2; fi')
