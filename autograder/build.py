@@ -62,6 +62,9 @@ def source_notebook(path):
         ids.add(cell.id)
         if kind:
             cell.metadata = {"nbgrader": _nbgrader(kind, name, cell.metadata.get("points"))}
+        elif "hide-input" in cell.metadata.get("tags", []):
+            # The tag folds the code on the site; this is what folds it in JupyterLab.
+            cell.metadata["jupyter"] = {"source_hidden": True}
     nb = nbformat.from_dict(nb)
     nbformat.validate(nb)
     return nb
@@ -227,9 +230,7 @@ def _write(root, texts):
 def _refuse_orphans(root, built):
     for path in sorted((root / "notebooks").glob("*/*.ipynb")):
         if path.stem == path.parent.name and path.stem not in built:
-            raise BuildError(
-                f"notebooks/{path.stem}/{path.name}: no solutions/{path.stem}/{path.stem}.py for it"
-            )
+            raise BuildError(f"notebooks/{path.stem}/{path.name}: no solutions/{path.stem}/{path.stem}.py for it")
 
 
 def _refuse_work(path, source, leaks):
@@ -247,9 +248,7 @@ def _refuse_work(path, source, leaks):
         return
     for cell in nb.cells:
         if is_solution(cell) and cell.metadata.nbgrader.get("checksum") != compute_checksum(cell):
-            raise BuildError(
-                f"{file}, cell '{_grade_id(cell)}': somebody's answer; move the file away, then build"
-            )
+            raise BuildError(f"{file}, cell '{_grade_id(cell)}': somebody's answer; move the file away, then build")
 
 
 def _refuse_disagreement(nb, file, unit):

@@ -59,7 +59,7 @@ def course_config(root=ROOT, stock=False):
 
 
 def _find_alembic():
-    """nbgrader calls ``alembic`` by name to make a gradebook, and an environment need not be activated to be used."""
+    """nbgrader calls ``alembic`` by name to make a gradebook, in environments that nobody activated too."""
     scripts = sysconfig.get_path("scripts")
     if scripts not in os.get_exec_path():
         os.environ["PATH"] = os.pathsep.join([*os.get_exec_path(), scripts])

@@ -56,6 +56,12 @@ def test_lesson_cells_carry_no_metadata_but_the_demo_tag(source):
     assert set(source.metadata) == {"kernelspec", "language_info"}
 
 
+def test_code_of_figures_is_folded_in_lab_too(tmp_path):
+    tagged = SOURCE.replace('tags=["demo"]', 'tags=["demo", "hide-input"]')
+    (cell,) = (c for c in build.source_notebook(write_unit(tmp_path, tagged)).cells if "tags" in c.metadata)
+    assert cell.metadata == {"tags": ["demo", "hide-input"], "jupyter": {"source_hidden": True}}
+
+
 def test_students_get_stubs(source):
     student = build.student_notebook(source)
     cells = cells_by_grade_id(student)
@@ -77,9 +83,7 @@ def test_cell_ids_are_valid_unique_and_stay_with_their_cells(tmp_path, source):
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell_id) for cell_id in ids)
     added = "# %% [markdown]\n# Another paragraph.\n\n"
-    longer = build.source_notebook(
-        write_unit(tmp_path, HEADER + added + LESSON + added + SOLUTION + CHECK + WRITTEN)
-    )
+    longer = build.source_notebook(write_unit(tmp_path, HEADER + added + LESSON + added + SOLUTION + CHECK + WRITTEN))
     new = [cell.id for cell in longer.cells]
     assert len(set(new)) == len(new) == len(ids) + 2
     assert set(ids) < set(new)
@@ -323,9 +327,7 @@ def test_leaks_are_found_in_what_is_committed(tmp_path, source, leak):
 
 
 def test_leaks_are_found_in_what_is_built(source, monkeypatch):
-    monkeypatch.setattr(
-        ClearSolutions, "preprocess_cell", lambda self, cell, resources, index: (cell, resources)
-    )
+    monkeypatch.setattr(ClearSolutions, "preprocess_cell", lambda self, cell, resources, index: (cell, resources))
     with pytest.raises(BuildError, match="the student notebook, cell 'practice_solution': holds a line"):
         build.student_notebook(source)
 

@@ -1,0 +1,158 @@
+"""A JupyterLab on a free port, with unit 03 built into its folder, and a headless Chromium to drive it.
+
+Tests wait for what the page or the server reports, never for a time.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from autograder import build
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+UNIT = "03-conv-forward"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS_TO_START = 120
+# A lesson runs from start to end in far less; two of them share the machine with other tests.
+SECONDS_TO_RUN = 300
+
+SERVER_CONFIG = """\
+c.ServerApp.port = {port}
+c.ServerApp.port_retries = 0
+c.ServerApp.open_browser = False
+c.ServerApp.allow_root = True
+c.ServerApp.root_dir = {root!r}
+c.IdentityProvider.token = ""
+c.ServerApp.password = ""
+c.ServerApp.disable_check_xsrf = True
+c.LabApp.expose_app_in_browser = True
+c.LabApp.extension_manager = "readonly"
+"""
+NBGRADER_CONFIG = """\
+from autograder.nbgrader_config import course_config
+
+c = get_config()
+c.merge(course_config({root!r}, stock=True))
+"""
+QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab: its address, the folder it shows, and what its log says."""
+
+    url: str
+    root: Path
+    log: Path
+
+    @property
+    def student_notebook(self):
+        return f"notebooks/{UNIT}/{UNIT}.ipynb"
+
+    @property
+    def solution_notebook(self):
+        return f"build/source/{UNIT}/{UNIT}.ipynb"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    root = tmp_path_factory.mktemp("lab-course")
+    shutil.copytree(ROOT / "solutions" / UNIT, root / "solutions" / UNIT)
+    (root / "grading").mkdir()
+    (root / "nbgrader_config.py").write_text(NBGRADER_CONFIG.format(root=str(root)))
+    build.build(root)
+    yield from _serve(root, tmp_path_factory.mktemp("lab-home"))
+
+
+def _serve(root, home):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config, log = home / "config.py", home / "server.log"
+    config.write_text(SERVER_CONFIG.format(port=port, root=str(root)))
+    settings = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
+    folders = ("config", "data", "runtime")
+    env = os.environ | {f"JUPYTER_{name.upper()}_DIR": str(home / name) for name in folders}
+    env |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONUNBUFFERED": "1"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--config", str(config)],
+        cwd=root,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    ready = threading.Event()
+
+    def follow():
+        with log.open("w") as copy:
+            for line in server.stdout:
+                copy.write(line)
+                copy.flush()
+                if "is running at" in line:
+                    ready.set()
+        ready.set()
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    try:
+        assert ready.wait(SECONDS_TO_START) and server.poll() is None, log.read_text()
+        yield Lab(f"http://127.0.0.1:{port}", root, log)
+    finally:
+        server.terminate()
+        server.wait(60)
+        follower.join(60)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(SECONDS_TO_START * 1000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def screenshot():
+    """``screenshot(page, name)``: keep a picture of the page, to be looked at."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+
+    def take(page, name):
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    return take
