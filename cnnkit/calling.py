@@ -8,6 +8,7 @@ import io
 import linecache
 import os
 import signal
+import sys
 import sysconfig
 import threading
 import time
@@ -19,7 +20,13 @@ from itertools import islice
 import numpy as np
 
 CALL_SECONDS = 10.0
-"""Wall time after which an ordinary call is stopped."""
+"""Wall time after which a call is stopped."""
+MAX_LINES = 1_000_000
+"""Lines of Python that a call of a ``fast`` case may run. Counted rather than timed: the same on every machine.
+
+On its arrays, (32, 32, 40, 48) under 3x3, a loop over kernel positions runs some dozens of lines, one over the windows
+of each image a few hundred thousand, one over single elements sixteen million, the naive convolution over two.
+"""
 MAX_BYTES = 1 << 29
 MAX_ITEMS = 4096
 MAX_DEPTH = 5
@@ -67,6 +74,10 @@ class TimeUp(BaseException):
     """Raised inside a call that has run too long. No Exception, so that ``except Exception`` lets it pass."""
 
 
+class TooManyLines(BaseException):
+    """Raised inside a call of a ``fast`` case that loops over single elements."""
+
+
 NOT_RUN = Outcome(error=Problem("NotRun", message="not run, since an earlier call was stopped"))
 
 
@@ -79,7 +90,7 @@ def run(answer, cases, exercise):
     for number, case in enumerate(cases):
         outcome = NOT_RUN if stopped else call(answer, case, exercise)
         yield outcome
-        if outcome.error and case.limit is None:
+        if outcome.error:
             unwritten = number == 0 and "NotImplementedError" in (outcome.error.type, *outcome.error.bases)
             stopped = stopped or unwritten or outcome.error.type == "TimeUp"
 
@@ -90,10 +101,10 @@ def call(answer, case, exercise):
     value = error = None
     printed = _Printed()
     interrupted = threading.Event()
-    wall = CALL_SECONDS if case.limit is None else 3 * case.limit
+    counting = _counting_lines() if case.fast else contextlib.nullcontext()
     started = time.thread_time()
     try:
-        with _watching(wall, interrupted), _quiet(printed):
+        with _watching(interrupted), _quiet(printed), counting:
             result = exercise.probe(answer, *args, **kwargs) if exercise.probe else answer(*args, **kwargs)
             seconds = time.thread_time() - started
             value = plain(result)
@@ -221,8 +232,30 @@ def _quiet(printed):
 
 
 @contextlib.contextmanager
-def _watching(seconds, interrupted):
-    """Raise TimeUp in the block after ``seconds``; note in ``interrupted`` a Ctrl-C that is the user's own.
+def _counting_lines():
+    """Raise TooManyLines in the block once Python has run ``MAX_LINES`` lines of it."""
+    lines = 0
+
+    def count(frame, event, arg):
+        nonlocal lines
+        lines += 1
+        if lines > MAX_LINES:
+            raise TooManyLines
+        return count
+
+    previous = sys.gettrace()
+    sys.settrace(count)
+    try:
+        yield
+    finally:
+        sys.settrace(previous)
+    if lines > MAX_LINES:  # raised, and swallowed by a bare `except:`
+        raise TooManyLines
+
+
+@contextlib.contextmanager
+def _watching(interrupted):
+    """Raise TimeUp in the block after ``CALL_SECONDS``; note in ``interrupted`` a Ctrl-C that is the user's own.
 
     Signals reach the main thread only: elsewhere, and on Windows, nothing is watched.
     """
@@ -231,7 +264,7 @@ def _watching(seconds, interrupted):
         return
 
     def time_up(*_):
-        raise TimeUp(f"stopped after {seconds:g} s")
+        raise TimeUp(f"stopped after {CALL_SECONDS:g} s")
 
     def interrupt(*_):
         interrupted.set()
@@ -240,7 +273,7 @@ def _watching(seconds, interrupted):
     old_alarm = signal.signal(signal.SIGALRM, time_up)
     old_interrupt = signal.signal(signal.SIGINT, interrupt)
     # Asks again every second: a student's bare `except:` may swallow the first.
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS, 1.0)
     started = time.monotonic()
     try:
         yield

@@ -39,7 +39,7 @@ class Case:
         args, kwargs: what the function is called with; arrays are copied for each call.
         layout: how arrays lie in memory, a key of ``LAYOUTS``.
         readonly: whether arrays are handed over read-only.
-        limit: seconds of processor time that the call may take; None for a case that is not about speed.
+        fast: whether the case is about speed: large arrays, and only so many lines of Python (``calling.MAX_LINES``).
         raises: whether a ValueError is the right answer.
     """
 
@@ -48,7 +48,7 @@ class Case:
     kwargs: dict[str, Any] = field(default_factory=dict)
     layout: str = "C"
     readonly: bool = False
-    limit: float | None = None
+    fast: bool = False
     raises: bool = False
 
     def arguments(self):

@@ -40,8 +40,6 @@ def difference(exercise, case, right, got):
         return _no_value_error(exercise, right, got)
     if got.error:
         return _failure(exercise, case, got.error)
-    if case.limit is not None and got.seconds > case.limit:
-        return Difference("slow", _too_slow(exercise, case, f"took {got.seconds:.1f} s"))
     if got.mutated:
         names = " and ".join(got.mutated)
         return Difference("mutated", f"{exercise.name} changed its argument {names}. Work on a copy.")
@@ -70,18 +68,19 @@ def _shown(value):
 def _failure(exercise, case, error):
     if error.type == "NotRun":
         return Difference("error", error.message)
-    if error.type == "TimeUp" and case.limit is not None:
-        return Difference("slow", _too_slow(exercise, case, f"was {error.message}"))
+    if error.type == "TooManyLines":
+        return Difference("slow", _loops_over_elements(exercise, case))
     if error.type == "TimeUp":
         return Difference("slow", f"{exercise.name} was {error.message}: does a loop never end?")
     where = f" ({error.where})" if error.where else ""
     return Difference("error", f"{exercise.name} raised {error.type}: {error.message}{where}")
 
 
-def _too_slow(exercise, case, took):
+def _loops_over_elements(exercise, case):
     return (
-        f"{exercise.name} {took}; {case.limit:g} s are allowed here. A Python loop that touches single elements is far "
-        "too slow for arrays of this size: loop over the few kernel positions instead, and let NumPy move whole arrays."
+        f"{exercise.name} is too slow: on {describe(exercise, case)} it was stopped after {calling.MAX_LINES:,} lines of "
+        "Python. A Python loop that touches single elements cannot keep up with arrays of this size. Loop over the few "
+        "kernel positions instead, and let NumPy move whole arrays."
     )
 
 
@@ -95,7 +94,7 @@ def mistaken(exercise, cases, rights):
         for answer in bug.answers:
             outcomes = {}
             for i, (case, right) in enumerate(zip(cases, rights, strict=True)):
-                if case.limit is None:
+                if not case.fast:
                     outcome = calling.call(answer, case, exercise)
                     if not outcome.error and difference(exercise, case, right, outcome):
                         outcomes[i] = outcome
@@ -113,7 +112,7 @@ def name_bug(exercise, rows, mistakes):
         rows: ``(case, reference's outcome, student's outcome, Difference or None)`` for each case.
         mistakes: from ``mistaken``.
     """
-    wrong = sum(1 for case, _, got, found in rows if found and not got.error and case.limit is None)
+    wrong = sum(1 for case, _, got, found in rows if found and not got.error and not case.fast)
     scalar = not any(True for _, right, *_ in rows for _ in arrays(right.value))
     best, best_rank = None, (1, -len(rows))
     for bug, outcomes in mistakes:

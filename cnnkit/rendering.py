@@ -34,8 +34,9 @@ def text(verdict):
 def html(verdict):
     """The verdict as a self-contained HTML card."""
     colour, mark = (BLUE, "✓") if verdict.passed else (ORANGE, "✗")
+    sign = f'<span aria-hidden="true" style="color:rgb({colour});font-weight:700">{mark}</span>'
     parts = [
-        f'<div style="font-size:1.05em"><span aria-hidden="true" style="color:rgb({colour});font-weight:700">{mark}</span> '
+        f'<div style="font-size:1.05em">{sign} '
         f"<strong>{escape(verdict.exercise)}</strong> · {_points(verdict.score, verdict.max_score)}"
         f"{' · ' + escape(_summary(verdict)) if _summary(verdict) else ''}</div>"
     ]

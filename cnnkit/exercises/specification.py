@@ -65,11 +65,6 @@ class Exercise:
     def max_score(self):
         return sum(self.points.values())
 
-    @property
-    def fast(self):
-        """Whether one case is about speed."""
-        return "large" in self.points
-
     def tolerance(self, case):
         return self.single if case.single else self.double
 
