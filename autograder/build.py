@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbgrader.converters import GenerateAssignment
 from nbgrader.preprocessors import InstantiateTests, SaveCells
-from nbgrader.utils import compute_checksum, is_solution
+from nbgrader.utils import compute_checksum, is_grade, is_solution
 
 from autograder import percent
 from autograder.nbgrader_config import ROOT, course_config
@@ -144,26 +144,24 @@ def prove_demo_free(unit, root=ROOT, timeout=300):
 
     Returns the names of the exercises that passed. Raises BuildError at the first cell that fails.
     """
-    source = source_notebook(Path(root) / "solutions" / unit / f"{unit}.py")
-    nb = copy.deepcopy(source)
+    nb = source_notebook(Path(root) / "solutions" / unit / f"{unit}.py")
     nb.cells = [cell for cell in nb.cells if not percent.is_demo(cell)]
-    kernel = nb.metadata.kernelspec.name
-    client = NotebookClient(nb, timeout=timeout, kernel_name=kernel, store_widget_state=False)
-    passed = []
-
-    def note(cell, cell_index, execute_reply):
-        if _grade_id(cell) and not is_solution(cell) and execute_reply["content"]["status"] == "ok":
-            passed.append(_grade_id(cell))
-
-    client.on_cell_executed = note
+    started = []
+    client = NotebookClient(
+        nb,
+        timeout=timeout,
+        kernel_name=nb.metadata.kernelspec.name,
+        store_widget_state=False,
+        on_cell_start=lambda cell, cell_index: started.append(cell),
+    )
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         reason = f"{error.ename}: {error.evalue}" if isinstance(error, CellExecutionError) else str(error)
-        after = f"after check '{passed[-1]}'" if passed else "before the first check"
+        where = _grade_id(started[-1]) or started[-1].source.strip().splitlines()[0]
         line = reason.strip().splitlines()[0]
-        raise BuildError(f"{unit}, without its demo cells, {after}: {line}") from error
-    return passed
+        raise BuildError(f"{unit}, without its demo cells, at '{where}': {line}") from error
+    return [_grade_id(cell) for cell in nb.cells if is_grade(cell) and not is_solution(cell)]
 
 
 def refuse_leaks(student, source, file):

@@ -62,4 +62,4 @@ def _find_alembic():
     """nbgrader calls ``alembic`` by name to make a gradebook, in environments that nobody activated too."""
     scripts = sysconfig.get_path("scripts")
     if scripts not in os.get_exec_path():
-        os.environ["PATH"] = os.pathsep.join([*os.get_exec_path(), scripts])
+        os.environ["PATH"] = os.pathsep.join([scripts, *os.get_exec_path()])

@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 import jupytext
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
@@ -82,8 +83,8 @@ def read(path):
     file = "/".join(path.parts[-3:])
     try:
         raw = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"{file}: cannot be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BuildError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
     kernelspec = raw.metadata.get("kernelspec", {})
     if not kernelspec.get("name"):
         raise BuildError(f"{file}: no kernelspec in the header")

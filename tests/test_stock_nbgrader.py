@@ -18,6 +18,9 @@ from autograder import build
 from autograder.nbgrader_config import course_config
 from cnnkit import exercises
 
+# One course for all of them.
+pytestmark = pytest.mark.xdist_group("stock nbgrader")
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = """\
 from autograder.nbgrader_config import course_config
@@ -133,9 +136,7 @@ def test_a_changed_check_does_not_count(graded):
 def test_feedback_shows_the_verdict(graded):
     nbgrader(graded, "generate_feedback", UNIT)
     pages = {
-        student: (graded / "grading" / "feedback" / student / UNIT / f"{UNIT}.html").read_text(
-            encoding="utf-8"
-        )
+        student: (graded / "grading" / "feedback" / student / UNIT / f"{UNIT}.html").read_text(encoding="utf-8")
         for student in ("solved", "blank")
     }
     assert all("cnnkit-verdict" in page for page in pages.values())

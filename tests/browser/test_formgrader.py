@@ -1,5 +1,9 @@
 """nbgrader's formgrader, started with JupyterLab, finds the course through nbgrader_config.py."""
 
+import pytest
+
+pytestmark = pytest.mark.xdist_group("browser")
+
 UNIT = "03-conv-forward"
 
 
