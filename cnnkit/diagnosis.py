@@ -78,9 +78,9 @@ def _failure(exercise, case, error):
 
 def _loops_over_elements(exercise, case):
     return (
-        f"{exercise.name} is too slow: on {describe(exercise, case)} it was stopped after {calling.MAX_LINES:,} lines of "
-        "Python. A Python loop that touches single elements cannot keep up with arrays of this size. Loop over the few "
-        "kernel positions instead, and let NumPy move whole arrays."
+        f"{exercise.name} is too slow: on {describe(exercise, case)} it was stopped after {calling.MAX_LINES:,} lines "
+        "of Python. A Python loop that touches single elements cannot keep up with arrays of this size. Loop over the "
+        "few kernel positions instead, and let NumPy move whole arrays."
     )
 
 

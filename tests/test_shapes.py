@@ -1,0 +1,69 @@
+"""Sizes and counts against torch, over random layers."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnkit import shapes
+
+sides = st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 5), st.integers(0, 5), st.integers(1, 4))
+
+
+@given(sides)
+def test_output_size_equals_torch(side):
+    n, k, stride, pad, dilation = side
+    layer = torch.nn.Conv1d(1, 1, k, stride, pad, dilation, device="meta")
+    x = torch.empty(1, 1, n, device="meta")
+    if dilation * (k - 1) + 1 > n + 2 * pad:
+        with pytest.raises(ValueError, match=str(n + 2 * pad)):
+            shapes.conv_output_size(*side)
+        assert not shapes.conv_fits(*side)
+    else:
+        size = shapes.conv_output_size(*side)
+        assert size == layer(x).shape[-1]
+        last = (size - 1) * stride + dilation * (k - 1)
+        assert shapes.conv_fits(*side) == (last == n + 2 * pad - 1)
+
+
+@pytest.mark.parametrize("bad", [(0, 1), (5, 0), (5, 3, 0), (5, 3, 1, -1), (5, 3, 1, 0, 0)])
+def test_impossible_arguments_are_named(bad):
+    with pytest.raises(ValueError, match="at least"):
+        shapes.conv_output_size(*bad)
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 7), st.booleans(), st.integers(1, 4))
+def test_parameters_equal_torch(c_in, c_out, k, bias, groups):
+    layer = torch.nn.Conv2d(groups * c_in, groups * c_out, k, bias=bias, groups=groups, device="meta")
+    counted = shapes.conv_params(groups * c_in, groups * c_out, k, bias, groups)
+    assert counted == sum(p.numel() for p in layer.parameters())
+
+
+def test_groups_must_divide():
+    with pytest.raises(ValueError, match="groups=3"):
+        shapes.conv_params(4, 6, 3, groups=3)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 2)), min_size=1, max_size=4))
+def test_receptive_field_is_the_reach_of_the_gradient(layers):
+    """One output's gradient reaches exactly the pixels that it sees."""
+    field = shapes.receptive_field(layers)
+    x = torch.ones(1, 1, field + 50, requires_grad=True, dtype=torch.float64)
+    y = x
+    for k, stride, dilation in layers:
+        y = torch.nn.functional.conv1d(y, torch.ones(1, 1, k, dtype=torch.float64), None, stride, 0, dilation)
+    y[0, 0, 0].backward()
+    touched = x.grad.nonzero()[:, -1]
+    assert int(touched.max() - touched.min()) + 1 == field
+
+
+def test_the_numbers_of_the_decks():
+    assert [shapes.conv_output_size(7, 3, s) for s in (1, 2, 3)] == [5, 3, 2]
+    assert [shapes.conv_fits(7, 3, s) for s in (1, 2, 3)] == [True, True, False]
+    assert shapes.conv_output_size(5, 2, 3) == 2
+    assert shapes.conv_params(3, 10, 5) == 760
+    assert shapes.conv_params(64, 32, 1) == 2048 + 32
+    assert shapes.receptive_field([(3, 1)] * 3) == 7
+    alexnet = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1), (3, 2)]
+    seen = [shapes.receptive_field(alexnet[:i]) for i in range(1, 9)]
+    assert seen == [11, 19, 51, 67, 99, 131, 163, 195]
