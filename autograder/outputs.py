@@ -1,0 +1,97 @@
+"""Outputs that a student's process sent back, made safe to keep, to show and to hand on.
+
+They come as data of any shape. What leaves here is valid nbformat, and nothing in it runs: formgrader, nbgrader's own
+feedback and ours show it to people who are logged in.
+"""
+
+import base64
+import binascii
+import functools
+import re
+
+from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbformat.v4 import new_output
+
+from autograder.sandbox.protocol import ProtocolError, clean_text
+
+MAX_HTML = 200_000
+"""Characters of HTML in one output; sanitising takes about a second for a million."""
+
+TAGS = """a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li
+    mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var""".split()
+ATTRIBUTES = {
+    "*": ["class", "style", "title", "role", "aria-label"],
+    "a": ["href"],
+    "td": ["colspan", "rowspan"],
+    "th": ["colspan", "rowspan", "scope"],
+}
+
+
+def clean(outputs):
+    """Valid and inert nbformat outputs from those that a sandbox brought back; what is malformed is left out."""
+    kept = []
+    for output in outputs:
+        try:
+            kept.append(_clean(output))
+        except (ProtocolError, KeyError, TypeError, AttributeError):
+            kept.append(new_output("stream", name="stdout", text="(an output that cannot be shown)\n"))
+    return kept
+
+
+def error(name, message):
+    """An error output without frames."""
+    return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
+
+
+@functools.cache
+def _sanitizer():
+    return SanitizeHTML(tags=TAGS, attributes=ATTRIBUTES, strip=True)
+
+
+def inert_html(html):
+    """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts."""
+    # Their text would remain as text.
+    html = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", html)
+    return _sanitizer().sanitize_html_tags(html)
+
+
+def _clean(output):
+    kind = output["output_type"]
+    match kind:
+        case "stream":
+            name = "stderr" if output["name"] == "stderr" else "stdout"
+            return new_output("stream", name=name, text=clean_text(output["text"]))
+        case "error":
+            lines = [clean_text(line) for line in output["traceback"]]
+            return new_output(
+                "error", ename=clean_text(output["ename"]), evalue=clean_text(output["evalue"]), traceback=lines
+            )
+        case "execute_result" | "display_data":
+            number = output.get("execution_count")
+            more = {"execution_count": number if type(number) is int else None} if kind == "execute_result" else {}
+            return new_output(kind, data=_bundle(output["data"]), **more)
+    raise KeyError(kind)
+
+
+def _bundle(data):
+    kept = {}
+    for kind, content in data.items():
+        match kind:
+            case "text/plain" | "text/latex":
+                kept[kind] = clean_text(content)
+            case "text/html" | "text/markdown" if isinstance(content, str) and len(content) <= MAX_HTML:
+                kept[kind] = inert_html(clean_text(content))
+            case "image/png" | "image/jpeg" | "image/gif" if _is_base64(content):
+                kept[kind] = content
+            case "image/svg+xml":
+                # As the source of an <img>, a drawing cannot run anything.
+                code = base64.b64encode(clean_text(content).encode()).decode()
+                kept["text/html"] = f'<img alt="" src="data:image/svg+xml;base64,{code}">'
+    return kept or {"text/plain": "(an output that cannot be shown)"}
+
+
+def _is_base64(content):
+    try:
+        return bool(base64.b64decode(re.sub(r"\s", "", content), validate=True))
+    except (TypeError, ValueError, binascii.Error):
+        return False

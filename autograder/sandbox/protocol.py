@@ -1,0 +1,275 @@
+"""What the grader and the process that runs a student's code say to each other.
+
+A frame is a JSON header and the raw bytes of the arrays that the header mentions. Both ends read with limits, and
+nothing that arrives is ever executed or unpickled: an array is its bytes, a shape and a numeric dtype. Whatever
+does not fit that description is a ``ProtocolError``, since the other end may be under a student's control.
+
+A frame on the wire: length of the header (4 bytes, big-endian), length of the body (8), header, body.
+"""
+
+import json
+import math
+import re
+import socket
+import struct
+import time
+
+import numpy as np
+
+from cnnkit.calling import Outcome, Problem, Unreadable
+from cnnkit.cases import LAYOUTS, Case
+
+PREFIX = struct.Struct(">IQ")
+MAX_HEADER = 64 << 20
+MAX_BODY = 1 << 30
+MAX_DEPTH = 12
+MAX_TEXT = 4000
+KINDS = frozenset({"array", "scalar", "tuple", "list", "dict", "unreadable"})
+RESULTS = frozenset({"array", "tuple", "unreadable"})
+"""The kinds of value that a student's function can return, once ``calling.plain`` has read it."""
+NUMERIC = re.compile(r"[<>|=][biufc]\d{1,2}")
+
+
+class ProtocolError(Exception):
+    """The other end sent what it should not, or more than it may."""
+
+
+class Closed(Exception):
+    """The other end is gone."""
+
+
+class Channel:
+    """One end of a connected socket, over which frames go.
+
+    Args:
+        sock: a connected Unix stream socket; the channel owns it from now on.
+    """
+
+    def __init__(self, sock):
+        self._sock = sock
+
+    @classmethod
+    def pair(cls):
+        return tuple(map(cls, socket.socketpair()))
+
+    def fileno(self):
+        return self._sock.fileno()
+
+    def close(self):
+        self._sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, message, arrays=(), seconds=None):
+        """Send a message, a JSON-able dict, with the arrays that it mentions.
+
+        Raises:
+            Closed: where nobody listens any more.
+            TimeoutError: when it took longer than ``seconds``.
+        """
+        chunks = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
+        layout = [[array.dtype.str, list(array.shape)] for array in arrays]
+        header = json.dumps([message, layout]).encode()
+        body = sum(chunk.nbytes for chunk in chunks)
+        self._sock.settimeout(seconds)
+        try:
+            for chunk in (PREFIX.pack(len(header), body) + header, *chunks):
+                self._sock.sendall(chunk)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Closed from error
+
+    def receive(self, seconds=None, max_body=MAX_BODY):
+        """The next ``(message, arrays)``.
+
+        Raises:
+            Closed: where the other end is gone.
+            TimeoutError: when it took longer than ``seconds``.
+            ProtocolError: for a frame that is too large or makes no sense.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        header_size, body_size = PREFIX.unpack(self._exactly(PREFIX.size, deadline))
+        if header_size > MAX_HEADER or body_size > max_body:
+            raise ProtocolError(f"a message of {(header_size + body_size) / 2**20:.0f} MiB")
+        header = self._exactly(header_size, deadline).tobytes()
+        body = self._exactly(body_size, deadline)
+        try:
+            message, layout = json.loads(header)
+            arrays = _read_arrays(layout, body)
+        except (ValueError, TypeError, RecursionError, OverflowError) as error:
+            raise ProtocolError(f"an unreadable message: {error}") from error
+        if not isinstance(message, dict):
+            raise ProtocolError("a message that is no object")
+        return message, arrays
+
+    def send_channel(self, other):
+        """Hand the other process an end of another channel."""
+        try:
+            socket.send_fds(self._sock, [b"+"], [other.fileno()])
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Closed from error
+
+    def receive_channel(self):
+        data, fds, _, _ = socket.recv_fds(self._sock, 1, 1)
+        if not data or len(fds) != 1:
+            raise Closed
+        return Channel(socket.socket(fileno=fds[0]))
+
+    def _exactly(self, size, deadline):
+        # Not zeroed, so that a claim of a gigabyte that never comes costs no memory.
+        buffer = np.empty(size, np.uint8)
+        view, got = memoryview(buffer), 0
+        while got < size:
+            if deadline is not None and (left := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
+            self._sock.settimeout(None if deadline is None else left)
+            try:
+                count = self._sock.recv_into(view[got:])
+            except ConnectionResetError as error:
+                raise Closed from error
+            if not count:
+                raise Closed
+            got += count
+        return buffer
+
+
+def _read_arrays(layout, body):
+    arrays, start = [], 0
+    for kind, shape in layout:
+        if not NUMERIC.fullmatch(kind):
+            raise ValueError(f"an array of dtype {kind[:20]!r}")
+        if len(shape) > 32 or not all(type(side) is int and 0 <= side < 1 << 40 for side in shape):
+            raise ValueError("a shape that cannot be")
+        dtype = np.dtype(kind)
+        stop = start + math.prod(shape) * dtype.itemsize
+        if stop > body.nbytes:
+            raise ValueError("an array that is longer than its bytes")
+        array = np.frombuffer(body[start:stop], dtype).reshape(shape)
+        arrays.append(array if array.flags.aligned else array.copy())
+        start = stop
+    if start != body.nbytes:
+        raise ValueError("bytes that belong to no array")
+    return arrays
+
+
+def pack(value, arrays):
+    """A plain value as JSON-able data; appends to ``arrays`` those that it holds.
+
+    Takes what ``calling.plain`` gives, and lists and dicts.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        if value.dtype.kind not in "biufc":
+            raise TypeError(f"an array of dtype {value.dtype}")
+        arrays.append(np.asarray(value))
+        return {"array" if isinstance(value, np.ndarray) else "scalar": len(arrays) - 1}
+    if isinstance(value, tuple | list):
+        return {type(value).__name__: [pack(item, arrays) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[pack(key, arrays), pack(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, Unreadable):
+        return {"unreadable": value.text}
+    raise TypeError(f"cannot send a {type(value).__name__}")
+
+
+def unpack(data, arrays, kinds=KINDS, depth=0):
+    """The value that ``pack`` made ``data`` of; ``kinds`` are those that may occur. Raises ProtocolError."""
+    if isinstance(data, int) and data.bit_length() > 1024:
+        raise ProtocolError("an integer of over a thousand bits")
+    if data is None or isinstance(data, bool | int | float):
+        return data
+    if isinstance(data, str):
+        return clean_text(data)
+    if not isinstance(data, dict) or len(data) != 1 or depth > MAX_DEPTH:
+        raise ProtocolError("a value of no known kind")
+    [(kind, content)] = data.items()
+    if kind not in kinds:
+        raise ProtocolError("a value of no known kind")
+    below = lambda item: unpack(item, arrays, kinds, depth + 1)
+    try:
+        match kind:
+            case "array":
+                return arrays[_index(content)]
+            case "scalar":
+                return arrays[_index(content)][()]
+            case "tuple":
+                return tuple(map(below, content))
+            case "list":
+                return list(map(below, content))
+            case "dict":
+                return {below(key): below(item) for key, item in content}
+            case "unreadable":
+                return Unreadable(clean_text(content)[:MAX_TEXT])
+    except (TypeError, ValueError, IndexError) as error:
+        raise ProtocolError(f"a malformed {kind}") from error
+
+
+def pack_case(case, arrays):
+    """What a call needs to know of a case: not the group, and not whether an error is the right answer."""
+    return {
+        "args": pack(case.args, arrays),
+        "kwargs": pack(case.kwargs, arrays),
+        "layout": case.layout,
+        "readonly": case.readonly,
+        "fast": case.fast,
+    }
+
+
+def unpack_case(data, arrays):
+    try:
+        args, kwargs = unpack(data["args"], arrays), unpack(data["kwargs"], arrays)
+        layout, readonly, fast = data["layout"], data["readonly"], data["fast"]
+    except (KeyError, TypeError) as error:
+        raise ProtocolError("a malformed case") from error
+    if not isinstance(args, tuple) or not isinstance(kwargs, dict) or layout not in LAYOUTS:
+        raise ProtocolError("a malformed case")
+    return Case("", args, kwargs, layout, bool(readonly), bool(fast))
+
+
+def pack_outcome(outcome, arrays):
+    error = outcome.error
+    return {
+        "value": pack(outcome.value, arrays),
+        "error": error and [error.type, list(error.bases), error.message, error.where],
+        "mutated": list(outcome.mutated),
+        "seconds": outcome.seconds,
+        "printed": outcome.printed,
+    }
+
+
+def unpack_outcome(data, arrays):
+    """The Outcome that a student's process reports. Raises ProtocolError."""
+    try:
+        value = unpack(data["value"], arrays, RESULTS)
+        error = data["error"] and _problem(*data["error"])
+        mutated, seconds = data["mutated"], data["seconds"]
+        if not isinstance(seconds, int | float) or not isinstance(mutated, list) or len(mutated) > 100:
+            raise ProtocolError("a malformed outcome")
+        # A time that is no number must not pass for a short one.
+        seconds = float(seconds) if seconds >= 0 else math.inf
+        printed = clean_text(data["printed"])[:MAX_TEXT]
+        return Outcome(value, error, tuple(clean_text(name)[:100] for name in mutated), seconds, printed)
+    except (KeyError, TypeError, OverflowError) as problem:
+        raise ProtocolError("a malformed outcome") from problem
+
+
+def clean_text(text):
+    """Text that can be written as UTF-8; raises ProtocolError for anything else than text."""
+    if not isinstance(text, str):
+        raise ProtocolError("no text where text should be")
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _problem(kind, bases, message, where):
+    bases = tuple(clean_text(base)[:200] for base in bases[:50])
+    return Problem(clean_text(kind)[:200], bases, clean_text(message)[:MAX_TEXT], clean_text(where)[:MAX_TEXT])
+
+
+def _index(content):
+    if type(content) is not int or content < 0:
+        raise ProtocolError("a malformed reference to an array")
+    return content

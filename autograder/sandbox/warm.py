@@ -1,0 +1,160 @@
+"""The processes on the far side of a sandbox: ``python -m autograder.sandbox.warm FD FOLDER``.
+
+    warm process      holds the lesson's libraries and runs nothing of a student's; FD is its end of a channel, and
+                      FOLDER a place for what IPython writes
+      session         a fork of it for each submission, which runs the notebook's cells
+        check         a fork of the session for each exercise, which calls the student's function
+
+Messages, each answered by one:
+
+    to the warm process   {"do": "import", "lines": [...]}     {"failed": [...]}
+                          {"do": "open", "folder": path} and a channel     {"session": number}
+                          {"do": "close", "session": number}   {}
+    to a session          {"do": "run", "source": text, "seconds": s}      {"outputs": [...], "ok": bool}
+                          {"do": "check", "name": text} and a channel      {}
+                          {"do": "end check"}                  {"status": what waitpid said}
+    to a check            {"case": ...}, one after the other, then {"do": "call"}
+                          {"kind": "callable"} or what the name is instead, then an outcome for each case
+"""
+
+import os
+import random
+import signal
+import socket
+import sys
+
+import numpy as np
+import tqdm
+
+from autograder.sandbox import protocol
+from autograder.sandbox.protocol import Channel, Closed
+from autograder.sandbox.shell import Shell, run_cell, silence
+from cnnkit import calling, exercises
+
+SEED = 0
+"""What a student's own random numbers start from, so that grading twice gives the same."""
+
+
+def main(channel, folder):
+    """Serve until the grader hangs up, then end every session."""
+    # A library's own thread would not survive a fork.
+    tqdm.tqdm.monitor_interval = 0
+    shell = Shell.start(folder)
+    sessions = set()
+    try:
+        while True:
+            message, _ = channel.receive()
+            match message["do"]:
+                case "import":
+                    channel.send({"failed": import_lines(message["lines"])})
+                case "open":
+                    theirs = channel.receive_channel()
+                    pid = os.fork()
+                    if pid == 0:
+                        channel.close()
+                        live(lambda theirs=theirs, at=message["folder"]: session(theirs, shell, at))
+                    theirs.close()
+                    sessions.add(pid)
+                    channel.send({"session": pid})
+                case "close":
+                    end(message["session"])
+                    sessions.discard(message["session"])
+                    channel.send({})
+    except Closed:
+        for pid in sessions:
+            end(pid)
+
+
+def import_lines(lines):
+    """Run the import statements of a lesson, so that every session has them loaded; returns those that fail."""
+    failed = []
+    for line in lines:
+        try:
+            exec(line, {})
+        except Exception as error:  # the lesson's own cell will tell the student
+            failed.append(f"{line}: {error}")
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    return failed
+
+
+def live(work):
+    """What a fork does instead of returning to the code that forked it."""
+    code = 3
+    try:
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def session(channel, shell, folder):
+    """Run cells and start checks, as the grader asks."""
+    os.setpgid(0, 0)
+    os.chdir(folder)
+    reseed()
+    check_pid = None
+    while True:
+        message, _ = channel.receive()
+        match message["do"]:
+            case "run":
+                outputs, ok = run_cell(shell, message["source"], message["seconds"])
+                channel.send({"outputs": outputs, "ok": ok})
+            case "check":
+                theirs = channel.receive_channel()
+                check_pid = os.fork()
+                if check_pid == 0:
+                    channel.close()
+                    live(lambda theirs=theirs, name=message["name"]: check(theirs, shell.user_ns, name))
+                theirs.close()
+                channel.send({})
+            case "end check":
+                kill(check_pid, signal.SIGKILL)
+                channel.send({"status": os.waitpid(check_pid, 0)[1]})
+
+
+def check(channel, namespace, name):
+    """Call the function of one exercise on the cases that come in, and send back what it did."""
+    reseed()
+    cases = []
+    while True:
+        message, arrays = channel.receive()
+        if message.get("do") == "call":
+            break
+        cases.append(protocol.unpack_case(message["case"], arrays))
+    answer = namespace.get(name)
+    if not callable(answer):
+        channel.send({"kind": "missing" if name not in namespace else type(answer).__name__})
+        return
+    channel.send({"kind": "callable"})
+    for outcome in calling.run(answer, cases, exercises.get(name)):
+        arrays = []
+        channel.send({"outcome": protocol.pack_outcome(outcome, arrays)}, arrays)
+
+
+def reseed():
+    random.seed(SEED)
+    np.random.seed(SEED)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(SEED)
+
+
+def end(pid):
+    """Kill a session and all that it started in its process group."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def kill(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has ended by itself
+
+
+if __name__ == "__main__":
+    silence()
+    main(Channel(socket.socket(fileno=int(sys.argv[1]))), sys.argv[2])

@@ -1,0 +1,223 @@
+"""From a student's notebook to verdicts: run its cells in a sandbox, judge outside what the functions returned."""
+
+import time
+from dataclasses import dataclass, field
+
+import nbformat
+from nbformat.v4 import new_output
+
+from autograder import ingest, outputs
+from autograder.sandbox import ISOLATION, Limits, Lost, Reply
+from cnnkit import diagnosis, verdict
+
+MAX_RESTARTS = 5
+"""How often a notebook is run again without the cell that ended its process."""
+
+
+@dataclass
+class Graded:
+    """What grading made of one notebook.
+
+    Attributes:
+        notebook: with the outputs of its cells; those of the checks are written from the verdicts.
+        verdicts: a ``cnnkit.verdict.Verdict`` for each exercise, in the notebook's order.
+        flags: for each exercise, words for the instructor: "missing" (its cell is not in the submission),
+            "unwritten" (still the stub), "undefined" (the notebook defines no such function), "timeout", "crash".
+        seconds: wall time that it took.
+    """
+
+    notebook: nbformat.NotebookNode
+    verdicts: dict[str, verdict.Verdict]
+    flags: dict[str, list[str]]
+    seconds: float = 0.0
+
+    def to_dict(self):
+        return vars(self) | {"verdicts": {name: v.to_dict() for name, v in self.verdicts.items()}}
+
+    @classmethod
+    def from_dict(cls, data):
+        verdicts = {name: verdict.Verdict.from_dict(v) for name, v in data["verdicts"].items()}
+        return cls(**data | {"verdicts": verdicts, "notebook": nbformat.from_dict(data["notebook"])})
+
+
+class Scorer:
+    """Grades notebooks, one after the other; holds a sandbox and what the exercises expect.
+
+    Args:
+        seed: what the cases are drawn from.
+        isolation: a key of ``sandbox.ISOLATION``.
+        limits: wall times.
+    """
+
+    def __init__(self, seed, isolation="none", limits=Limits()):  # noqa: B008 - frozen
+        self._seed = seed
+        self._sandbox_class = ISOLATION[isolation]
+        self._limits = limits
+        self._expected = {}
+        self._sandbox = None
+        self._imports = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self._sandbox:
+            self._sandbox.close()
+            self._sandbox = None
+
+    def grade(self, merged):
+        """Run and judge a notebook.
+
+        Args:
+            merged: an ``ingest.Merged``; its notebook gets its outputs.
+
+        Returns:
+            A Graded.
+
+        Raises:
+            sandbox.Lost: where no sandbox can be started.
+        """
+        started = time.monotonic()
+        notebook, missing = merged.notebook, merged.missing
+        names = [name for name in map(ingest.check_name, notebook.cells) if name]
+        graded = Graded(notebook, {}, {name: ["missing"] if name in missing else [] for name in names})
+        run = _Run(notebook, missing)
+        sandbox = self._sandbox_for(merged.imports, names)
+        while not run.over:
+            with sandbox.session() as session:
+                run.go(session, self._expect)
+        for name in names:
+            self._judge(graded, name, run)
+        run.write_outputs(graded)
+        graded.seconds = time.monotonic() - started
+        return graded
+
+    def _judge(self, graded, name, run):
+        expected, reply, flags = self._expect(name), run.replies.get(name), graded.flags[name]
+        if reply is None:
+            message = f"not checked, since the notebook ended its process {MAX_RESTARTS} times"
+            result = verdict.refused(name, message, expected.exercise.max_score)
+            flags.append("crash")
+        elif reply.problem:
+            result = verdict.refused(name, reply.problem, expected.exercise.max_score)
+        elif reply.kind == "callable":
+            result = verdict.judge(expected, reply.outcomes)
+            if diagnosis.is_error(reply.outcomes[0], "NotImplementedError"):
+                flags.append("unwritten")
+        else:
+            result = verdict.refused(name, run.why_not(name, reply.kind), expected.exercise.max_score)
+            flags += [] if "missing" in flags else ["undefined"]
+        flags += [reply.flag] if reply and reply.flag else []
+        graded.verdicts[name] = result
+
+    def _expect(self, name):
+        if name not in self._expected:
+            self._expected[name] = verdict.expect(name, self._seed)
+        return self._expected[name]
+
+    def _sandbox_for(self, imports, names):
+        """A sandbox that has what the lesson imports loaded; the last one, where it is for the same lesson."""
+        wanted = [*imports, "from cnnkit.exercises import get", *(f"get({name!r})" for name in names)]
+        if self._imports != wanted:
+            self.close()
+            self._sandbox, self._imports = self._sandbox_class(wanted, self._limits), wanted
+        return self._sandbox
+
+
+@dataclass
+class _Run:
+    """How far the cells of one notebook have come, over the sessions that it takes."""
+
+    notebook: nbformat.NotebookNode
+    missing: tuple[str, ...]
+    replies: dict = field(default_factory=dict)
+    outputs: dict = field(default_factory=dict)
+    ended: dict = field(default_factory=dict)  # by index of the cell: how it ended the process
+    over: bool = False
+
+    def go(self, session, expect):
+        """Run the cells from the first on in a new session; ``over`` says whether the last one was reached."""
+        for index, cell in enumerate(self.notebook.cells):
+            name = ingest.check_name(cell)
+            try:
+                if name and name not in self.replies:
+                    self.replies[name] = session.check(name, expect(name).cases)
+                elif self._runs(index, cell):
+                    self.outputs[index], _ = session.run(cell.source)
+            except Lost as lost:
+                self._lost(index, name, lost)
+                return
+        self.over = True
+
+    def _runs(self, index, cell):
+        solution = _solution_name(cell)
+        return not (
+            cell.cell_type != "code"
+            or ingest.check_name(cell)
+            or ingest.is_demo(cell)
+            or index in self.ended
+            or solution in self.missing
+            or not cell.source.strip()
+        )
+
+    def _lost(self, index, name, lost):
+        if name:
+            self.replies[name] = Reply("", flag=lost.flag, problem=f"{name} could not be checked: {lost}")
+        else:
+            self.ended[index] = str(lost)
+        self.over = len(self.ended) >= MAX_RESTARTS
+
+    def why_not(self, name, kind):
+        """Why there is nothing to call, for the student."""
+        if kind != "missing":
+            return f"{name} should be a function; it is {kind}."
+        if name in self.missing:
+            return f"The cell of {name} is not in the notebook that was handed in."
+        for index, cell in enumerate(self.notebook.cells):
+            if _solution_name(cell) != name:
+                continue
+            if index in self.ended:
+                return f"{name} is not defined: its cell did not end well ({self.ended[index]})."
+            errors = [o for o in self.outputs.get(index, ()) if o.get("output_type") == "error"]
+            if errors:
+                last = outputs.clean(errors)[-1]
+                return f"{name} is not defined: its cell ended in {last.get('ename')}: {last.get('evalue')}"
+        return f"{name} is not defined: its cell defines no function of this name."
+
+    def write_outputs(self, graded):
+        count = 0
+        for index, cell in enumerate(self.notebook.cells):
+            if cell.cell_type != "code":
+                continue
+            cell.outputs, cell.execution_count = [], None
+            name = ingest.check_name(cell)
+            if name:
+                cell.outputs = check_outputs(graded.verdicts[name])
+            elif index in self.ended:
+                cell.outputs = [outputs.error("Stopped", self.ended[index])]
+            elif index in self.outputs:
+                cell.outputs = outputs.clean(self.outputs[index])
+            if name or index in self.outputs:
+                count += 1
+                cell.execution_count = count
+
+
+def check_outputs(result):
+    """The outputs of a check cell from its Verdict, which nbgrader reads the score from.
+
+    nbgrader takes a result that is a number as the score, an error as 0.
+    """
+    card = new_output("display_data", data={"text/html": result._repr_html_(), "text/plain": result.text()})
+    if result.score > 0:
+        score = new_output("execute_result", data={"text/plain": repr(float(result.score))})
+        return [card, score]
+    message = result.hint or result.message
+    return [card, outputs.error("CheckFailed", f"{result.exercise}: 0 of {result.max_score:g} points. {message}")]
+
+
+def _solution_name(cell):
+    ours = cell.metadata.get("nbgrader", {})
+    return ours["grade_id"].removesuffix("_solution") if ours.get("solution") and not ours.get("grade") else None
