@@ -91,7 +91,7 @@ def test_evaluate_never_raises(answer):
     assert Verdict.from_dict(json.loads(json.dumps(result.to_dict()))).text() == result.text()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers(),
