@@ -238,7 +238,7 @@ def _padded(x, widths, **how):
 class ZeroPad:
     def cases(rng):
         for i, g in enumerate(g for g in basics(rng) if not g.raises):
-            yield g.case((g.x(rng), (1, 2, 3, 1, 0)[i % 5]), {})
+            yield g.case((g.x(rng), (1, 1, 2, 0, 3)[i % 5]), {})
 
     def oracle(x, p):
         return ck.oracle.zero_pad(x, p)
