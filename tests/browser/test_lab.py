@@ -1,4 +1,4 @@
-"""Unit 03 in a real JupyterLab in a real browser."""
+"""Unit 03 in a real JupyterLab in a real browser, and formgrader beside it."""
 
 import nbformat
 import pytest
@@ -60,3 +60,11 @@ def test_validate_reports_success_on_the_solution(lab, page, screenshot):
     dialog = NotebookPage(page, lab, lab.solution_notebook).validate()
     assert dialog.locator(".validation-success").count() == 1
     screenshot(page, "03-validate-solution")
+
+
+def test_formgrader_lists_the_assignment(lab, page, screenshot):
+    page.goto(f"{lab.url}/formgrader/manage_assignments")
+    page.locator("tbody tr", has_text=UNIT).wait_for()
+    screenshot(page, "formgrader")
+    response = page.request.get(f"{lab.url}/formgrader/api/assignments")
+    assert [assignment["name"] for assignment in response.json()] == [UNIT]
