@@ -1,6 +1,7 @@
 """Pooling, forward and backward."""
 
 import numpy as np
+import torch
 from torch.nn import functional as F
 
 from cnnkit.oracle.convolution import output_size
@@ -39,10 +40,17 @@ def avg_pool_backward(dout, x_shape, size, stride=None, pad=0, count_pad=True, d
 def _max_pool(shape, size, stride, pad, dilation):
     stride = size if stride is None else stride
     output_size(shape, pair(size), stride, pad, dilation)
-    return lambda x: F.max_pool2d(x, pair(size), pair(stride), pair(pad), pair(dilation))
+    return lambda x: F.max_pool2d(_padded(x, pad, -torch.inf), pair(size), pair(stride), dilation=pair(dilation))
 
 
 def _avg_pool(shape, size, stride, pad, count_pad):
     stride = size if stride is None else stride
     output_size(shape, pair(size), stride, pad)
-    return lambda x: F.avg_pool2d(x, pair(size), pair(stride), pair(pad), count_include_pad=count_pad)
+    mean = lambda x: F.avg_pool2d(_padded(x, pad, 0.0), pair(size), pair(stride))
+    return mean if count_pad else lambda x: mean(x) / mean(torch.ones_like(x))
+
+
+def _padded(x, pad, value):
+    """Padded by hand: torch's own pools take no more padding than half a window."""
+    ph, pw = pair(pad)
+    return F.pad(x, (pw, pw, ph, ph), value=value)
