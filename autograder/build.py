@@ -90,7 +90,7 @@ def build(root=ROOT, units=None, check=False):
 
     Args:
         root: the repository.
-        units: names; None for every unit.
+        units: names; none for every unit.
         check: write nothing, and report what is stale in ``notebooks/`` instead.
 
     Returns:
@@ -108,7 +108,7 @@ def build(root=ROOT, units=None, check=False):
         wanted[_source_path(root, unit)] = _text(source)
         wanted[_student_path(root, unit)] = _text(student)
         built[unit] = source, student
-    if units is None:
+    if not units:
         _refuse_orphans(root, built)
     stale = [p for p, text in wanted.items() if not p.is_file() or p.read_bytes() != text.encode()]
     for unit, (source, _) in built.items():
@@ -193,7 +193,7 @@ def refuse_leaks(student, source, file):
 
 
 def _known(root, wanted):
-    """The wanted units, all of them for None; refuses names that ``solutions/`` does not have."""
+    """The wanted units, all of them where none is named; refuses names that ``solutions/`` does not have."""
     known = units(root)
     if not known:
         raise BuildError(f"{root}/solutions: no units here")
@@ -240,7 +240,7 @@ def _refuse_work(path, source, leaks):
     try:
         nb = nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, json.JSONDecodeError):
-        return
+        return  # No notebook, say after a merge that went wrong: nothing that could be worked in.
     if leaks:
         refuse_leaks(nb, source, file)
         return
