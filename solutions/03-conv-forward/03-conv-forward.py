@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Unit 03 · Convolution, forward
 #
-# Connect every pixel of a 1000 × 1000 picture to every pixel of an output of the same size, and the layer has a
-# million million weights. A convolution layer with one 3 × 3 filter does its work with ten numbers, whatever the size
-# of the picture, and what it finds in one corner it finds in every other.
+# Connect every pixel of a 1000 × 1000 picture to every pixel of an output of the same size, and the layer has
+# a million million weights. A convolution layer with one 3 × 3 filter does its work with ten numbers,
+# whatever the size of the picture, and what it finds in one corner it finds in every other.
 #
-# This unit takes that layer apart and builds it twice: in loops that leave nothing hidden, and then as a single matrix
-# product that is fast enough to train with.
+# This unit takes that layer apart and builds it twice: in loops that leave nothing hidden, and then as a
+# single matrix product that is fast enough to train with.
 #
 # **After this unit you can**
 #
@@ -33,8 +33,9 @@
 # | **You need** | NumPy indexing and slices, `for` loops, the check of unit 00. No other unit. |
 # | **Layout** | images `x: (N, C, H, W)`, filters `w: (F, C, KH, KW)`, biases `b: (F,)`. Everything counts from 0. |
 #
-# The text keeps asking you to predict something. Decide on an answer before you unfold ours: a wrong guess teaches more
-# than none. The cell after an answer computes it. Cells that only draw are there to be run, not read.
+# The text keeps asking you to predict something. Decide on an answer before you unfold ours: a wrong guess
+# teaches more than none. The cell after an answer computes it. Cells that only draw are folded away; run them
+# like any other.
 
 # %%
 import numpy as np
@@ -49,10 +50,12 @@ from cnnkit import plot
 # %% [markdown]
 # ## 1 · One window
 #
-# Lay a small table of weights, the **filter**, on a patch of the picture of the same size, the **window**. Multiply
-# what lies on top of each other, add up the products: one number. Nothing else happens in a convolution, only more of it.
+# Lay a small table of weights, the **filter** (or **kernel**), on a patch of the picture of the same size,
+# the **window**. Multiply what lies on top of each other, add up the products: one number. Nothing else
+# happens in a convolution, only more of it.
 #
-# Deck a has the smallest example worth drawing: a 3 × 3 picture under a 2 × 2 filter. Here it is with numbers.
+# Deck a has the smallest example worth drawing: a 3 × 3 picture under a 2 × 2 filter. Here it is with
+# numbers.
 
 # %%
 x = np.array([[1, 2, 0],
@@ -63,7 +66,7 @@ w = np.array([[1, -1],
 
 window = x[0:2, 0:2]
 products = window * w
-products.sum()
+int(products.sum())
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(18, 4.6)
@@ -85,21 +88,25 @@ plot.show(fig, "A 3 by 3 picture with a 2 by 2 window at its upper left, times t
 #
 # $$y_{ij} = \sum_{u}\sum_{v} w_{uv}\; x_{i+u,\,j+v}$$
 #
-# The indices say it all: $w_{uv}$ does not depend on $i$ and $j$, so the same weights are used everywhere
+# The indices say two things: $w_{uv}$ does not depend on $i$ and $j$, so the same weights are used everywhere
 # (**weight sharing**); and $y_{ij}$ sees only the pixels from $i$ and $j$ onwards that the filter covers
 # (**local connectivity**).
 #
-# **Predict.** Fill in the other three values of `y` by hand. Then say which pixel of the picture takes part in all four.
+# **Predict.** Fill in the other three values of `y` by hand. Then say which pixel of the picture takes part
+# in all four.
 #
 # <details><summary>Answer</summary>
 #
-# The rows of `y` are −1, 4 and 3, −2. The pixel in the centre is the only one under all four windows. Each corner
-# is under one. Keep that in mind for section 8.
+# The rows of `y` are −1, 4 and 3, −2. The pixel in the centre is the only one under all four windows. Each
+# corner is under one. Keep that in mind for section 8.
 #
 # </details>
 
 # %%
-four = np.array([[(x[i : i + 2, j : j + 2] * w).sum() for j in range(2)] for i in range(2)])
+four = np.zeros((2, 2), int)
+for i in range(2):
+    for j in range(2):
+        four[i, j] = (x[i : i + 2, j : j + 2] * w).sum()
 assert four.tolist() == [[-1, 4], [3, -2]]
 
 uses = np.zeros_like(x)
@@ -126,12 +133,12 @@ plot.show(fig, "The four places of the window on the picture, the sum of product
 # %% [markdown]
 # ## 2 · The loop
 #
-# A picture is done when the window has stood in every place. Along a side of $N$ pixels a filter of $K$ can start at
-# $0, 1, \dots, N - K$, so there are $M = N - K + 1$ places (deck a).
+# A picture is done when the window has stood in every place. Along a side of $N$ pixels a filter of $K$ can
+# start at $0, 1, \dots, N - K$, so there are $M = N - K + 1$ places (deck a).
 
 # %%
 def slide(x, w):
-    """The filter w (KH, KW) at every place of the picture x (H, W): ``(H - KH + 1, W - KW + 1)``."""
+    """The filter w (KH, KW) at every place of the picture x (H, W)."""
     rows, columns = x.shape[0] - w.shape[0] + 1, x.shape[1] - w.shape[1] + 1
     y = np.zeros((rows, columns))
     for i in range(rows):
@@ -141,14 +148,14 @@ def slide(x, w):
 
 
 assert slide(x, w).tolist() == four.tolist()
-assert slide(np.zeros((7, 7)), np.zeros((3, 3))).shape == (5, 5)  # deck b: 7 wide under 3 gives 5
+assert slide(np.zeros((7, 7)), np.zeros((3, 3))).shape == (5, 5)  # decks b to e
 
 # %% [markdown]
-# What is it good for? Below is a picture of a house, 24 × 24, 0 for dark and 1 for bright, and a filter that subtracts
-# what is on the left of a pixel from what is on its right.
+# What is it good for? Below is a picture of a house, 24 × 24, 0 for dark and 1 for bright, and a filter that
+# subtracts what is on the left of a pixel from what is on its right.
 #
-# **Predict.** Where does the output come out positive, where negative, where zero? Think of the two walls, the door,
-# the floor and the roof, one after the other.
+# **Predict.** Where does the output come out positive, where negative, where zero? Think of the two walls,
+# the door, the floor and the roof, one after the other.
 
 # %%
 house = np.zeros((24, 24))
@@ -161,10 +168,10 @@ left_to_right = np.array([[-1, 0, 1]] * 3)
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Where it gets brighter from left to right the output is positive: the left wall, the left slope of the roof, the
-# right side of the door. Where it gets darker it is negative: the mirror image. Along the floor and the eaves nothing
-# changes from left to right, and in plain areas nothing changes at all: zero. The filter has found the vertical
-# edges, wherever they are, with nine numbers.
+# Where it gets brighter from left to right the output is positive: the left wall, the left slope of the roof,
+# the right side of the door. Where it gets darker it is negative: the mirror image. Along the floor and the
+# eaves nothing changes from left to right, and in plain areas nothing changes at all: zero. The filter has
+# found the vertical edges, wherever they are, with nine numbers.
 #
 # </details>
 
@@ -184,7 +191,7 @@ plot.image(axes[2], edges, "output, 22 × 22")
 for sign, places in (("+", ((3.5, 14), (12.5, 16), (5.5, 6))), ("−", ((17.5, 14), (8.5, 16), (15.5, 6)))):
     for place in places:
         plot.text(axes[2], *place, sign, size=14, weight="bold")
-plot.show(fig, "A house, a filter with columns minus 1, 0, 1, and the output: left edges positive, right edges "
+plot.show(fig, "A bright house, a filter with columns minus 1, 0, 1, and the output: left edges positive, right edges "
           "negative, horizontal edges and plain areas zero.")
 
 # %% [markdown]
@@ -194,23 +201,23 @@ plot.show(fig, "A house, a filter with columns minus 1, 0, 1, and the output: le
 #
 # $$(f * g)[x, y] = \sum_{n_1}\sum_{n_2} f[n_1, n_2]\; g[x - n_1,\, y - n_2]$$
 #
-# Deck e quotes the same definition as an integral. Hold it against the formula of section 1. The quickest way to see
-# what an operation does to a filter is to show it a single bright pixel.
+# Deck e quotes the same definition as an integral. Hold it against the formula of section 1. The quickest way
+# to see what an operation does to a filter is to show it a single bright pixel.
 #
-# **Predict.** The picture is zero but for a 1 in the middle; the filter holds 1 to 9 in reading order.
-# What does `slide` put out? What would the formula of deck c put out?
+# **Predict.** The picture is zero but for a 1 in the middle; the filter holds 1 to 9 in reading order. What
+# does `slide` put out? What would the formula of deck c put out?
 #
 # <details><summary>Answer</summary>
 #
-# `slide` gives 9 to 1: the filter turned by 180°. When the window is up and to the left of the bright pixel, it
-# is the filter's *last* weight that lies on it. In the formula the minus signs turn the filter before it slides, and
-# it comes out the right way round.
+# `slide` gives 9 to 1: the filter turned by 180°. When the window is up and to the left of the bright pixel,
+# it is the filter's *last* weight that lies on it. In the formula the minus signs turn the filter before it
+# slides, and it comes out the right way round.
 #
 # So the decks define **convolution** and compute **cross-correlation**. All deep-learning libraries do; the
 # documentation of PyTorch's `Conv2d`, which deck c prints, says "cross-correlation" in so many words. Does it
-# matter? Not for learning, as deck d remarks: a filter that is learned is learned turned round. It does matter when
-# you set a filter by hand, or copy it from a book on signal processing. In this course a layer correlates, and a
-# function that turns the filter has `convolve` in its name.
+# matter? Not for learning, as deck d remarks: a filter that is learned is learned turned round. It does
+# matter when you set a filter by hand, or copy it from a book on signal processing. In this course a layer
+# correlates, and a function that turns the filter has `convolve` in its name.
 #
 # </details>
 
@@ -221,16 +228,19 @@ counting = np.arange(1, 10).reshape(3, 3)
 
 
 def convolve(f, g):
-    """Deck c's formula, term by term: every pixel of f lays down a copy of g. Kept where g lies inside f."""
-    full = np.zeros((f.shape[0] + g.shape[0] - 1, f.shape[1] + g.shape[1] - 1))
+    """Deck c's formula: each pixel of f lays down a copy of g; kept where g is inside f."""
+    (height, width), (kh, kw) = f.shape, g.shape
+    full = np.zeros((height + kh - 1, width + kw - 1))
     for (n1, n2), value in np.ndenumerate(f):
-        full[n1 : n1 + g.shape[0], n2 : n2 + g.shape[1]] += value * g
-    return full[g.shape[0] - 1 : f.shape[0], g.shape[1] - 1 : f.shape[1]]
+        full[n1 : n1 + kh, n2 : n2 + kw] += value * g
+    return full[kh - 1 : height, kw - 1 : width]
 
 
 assert slide(dot, counting).tolist() == [[9, 8, 7], [6, 5, 4], [3, 2, 1]]
 assert convolve(dot, counting).tolist() == counting.tolist()
-assert np.array_equal(convolve(house, left_to_right), slide(house, np.rot90(left_to_right, 2)))
+
+turned = np.rot90(left_to_right, 2)
+assert np.array_equal(convolve(house, left_to_right), slide(house, turned))
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(23, 6.8)
@@ -246,7 +256,8 @@ plot.show(fig, "One bright pixel under a filter that holds 1 to 9. Cross-correla
           "180 degrees, convolution puts it out as it was.")
 
 # %% [markdown]
-# **Spot another.** This formula of deck d comes with the filter and the binary picture that you will meet in section 7:
+# **Spot another.** This formula of deck d comes with the filter and the binary picture that you will meet in
+# section 7:
 #
 # $$z(i, j) = \sum_{k=1}^{3}\sum_{l=1}^{3} f(k, l)\; I(i + l,\, j + k) + b$$
 #
@@ -256,8 +267,8 @@ plot.show(fig, "One bright pixel under a filter that holds 1 to 9. Cross-correla
 #
 # $k$ counts the rows of the filter but moves the picture's column, and $l$ the other way round: it is the
 # correlation with the *transposed* filter. The deck's filter equals its own transpose, so its example comes
-# out right all the same. Some slides later the deck has the indices in order. A test with a symmetric filter cannot tell
-# the two apart; the checks in this course use filters that are not even square.
+# out right all the same. Some slides later the deck has the indices in order. A test with a symmetric filter
+# cannot tell the two apart; the checks in this course use filters that are not even square.
 #
 # </details>
 
@@ -271,21 +282,21 @@ assert not np.array_equal(slide(house, left_to_right), slide(house, left_to_righ
 # %% [markdown]
 # ## 4 · Channels
 #
-# A colour picture has three numbers at every pixel, and further inside a network there may be hundreds. A filter always
-# has a slice for **every channel** of its input. The window becomes a box; the rule stays the same: multiply what lies
-# on top of each other, add up everything.
+# A colour picture has three numbers at every pixel, and further inside a network there may be hundreds. A
+# filter always has a slice for **every channel** of its input. The window becomes a box; the rule stays the
+# same: multiply what lies on top of each other, add up everything.
 #
 # $$y_{ij} = \sum_{c}\sum_{u}\sum_{v} w_{cuv}\; x_{c,\,i+u,\,j+v}$$
 #
-# **Predict** (decks b, c, e). The input is 32 × 32 with 3 channels and the filter 5 × 5 × 3. How many products are in one
-# output value? How many values does the filter put out? In how many maps?
+# **Predict** (decks b, c, e). The input is 32 × 32 with 3 channels and the filter 5 × 5 × 3. How many
+# products are in one output value? How many values does the filter put out? In how many maps?
 #
 # <details><summary>Answer</summary>
 #
-# 5 · 5 · 3 = 75 products, so each value is a dot product of two vectors with 75 entries. There are 28 · 28 = 784
-# values, all in **one** map: the sum runs over the channels too, so they are gone from the output. A unit of a fully
-# connected layer on the same picture would take a dot product with all 3072 entries, and on a 256 × 256 picture
-# (deck d) with 196 608.
+# 5 · 5 · 3 = 75 products, so each value is a dot product of two vectors with 75 entries. There are 28 · 28 =
+# 784 values, all in **one** map: the sum runs over the channels too, so they are gone from the output. A unit
+# of a fully connected layer on the same picture would take a dot product with all 3072 entries, and on a 256
+# × 256 picture (deck d) with 196 608.
 #
 # </details>
 
@@ -294,11 +305,12 @@ colour = rng.random((3, 32, 32))
 box = rng.normal(size=(3, 5, 5))
 
 one_value = (colour[:, 0:5, 0:5] * box).sum()
-assert np.isclose(one_value, colour[:, 0:5, 0:5].ravel() @ box.ravel())  # a dot product, by another name
+assert np.isclose(one_value, colour[:, 0:5, 0:5].ravel() @ box.ravel())  # a dot product
 assert box.size == 75 and colour.size == 3072 and 256 * 256 * 3 == 196608
 
 one_map = sum(slide(colour[c], box[c]) for c in range(3))
-assert one_map.shape == (28, 28) and one_map.size == 784 and np.isclose(one_map[0, 0], one_value)
+assert one_map.shape == (28, 28) and one_map.size == 784
+assert np.isclose(one_map[0, 0], one_value)
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(22, 8.7)
@@ -316,25 +328,27 @@ plot.show(fig, "A block of 32 by 32 pixels and 3 channels with a box of 5 by 5 b
 # %% [markdown]
 # ## 5 · Several filters
 #
-# One filter looks for one thing. To look for six things, take six filters, each with its own weights, and stack their
-# maps. What comes out is again a volume with channels, so the next layer can do the same again:
+# One filter looks for one thing. To look for six things, take six filters, each with its own weights, and
+# stack their **maps** (feature maps, activation maps). What comes out is again a volume with channels, so the
+# next layer can do the same again:
 #
 # $$y_{f\,ij} = \sum_{c}\sum_{u}\sum_{v} w_{f c u v}\; x_{c,\,i+u,\,j+v}$$
 #
-# **Predict** (deck c). Six 5 × 5 filters on 32 × 32 × 3, then ten 5 × 5 filters on the result. What are the shapes of the two
-# outputs, and how deep is a filter of the second layer?
+# **Predict** (deck c). Six 5 × 5 filters on 32 × 32 × 3, then ten 5 × 5 filters on the result. What are the
+# shapes of the two outputs, and how deep is a filter of the second layer?
 #
 # <details><summary>Answer</summary>
 #
-# 28 × 28 × 6, then 24 × 24 × 10. A filter of the second layer is 5 × 5 × 6: nobody writes the 6 down, because a filter is always as
-# deep as its input. (The decks write height × width × channels; our arrays put channels first.)
+# 28 × 28 × 6, then 24 × 24 × 10. A filter of the second layer is 5 × 5 × 6: nobody writes the 6 down, because
+# a filter is always as deep as its input. (The decks write height × width × channels; our arrays put channels
+# first.)
 #
 # </details>
 
 # %%
 def layer(x, w):
-    """All filters w (F, C, KH, KW) over one image x (C, H, W), out of ``slide``."""
-    return np.stack([sum(slide(x[c], filter_[c]) for c in range(len(x))) for filter_ in w])
+    """All filters w (F, C, KH, KW) over one image x (C, H, W): a map each."""
+    return np.stack([sum(slide(x[c], one[c]) for c in range(len(x))) for one in w])
 
 
 six = layer(colour, rng.normal(size=(6, 3, 5, 5)))
@@ -343,7 +357,11 @@ assert six.shape == (6, 28, 28) and ten.shape == (10, 24, 24)
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(26, 8.2)
-volumes = ((5.6, 1, "32 × 32 × 3", plot.BLUE), (4.9, 2, "28 × 28 × 6", plot.GREEN), (4.2, 3.4, "24 × 24 × 10", plot.PURPLE))
+volumes = (
+    (5.6, 1, "32 × 32 × 3", plot.BLUE),
+    (4.9, 2, "28 × 28 × 6", plot.GREEN),
+    (4.2, 3.4, "24 × 24 × 10", plot.PURPLE),
+)
 left = 0.7
 for number, (side, depth, name, colour_) in enumerate(volumes):
     front = plot.block(ax, side, side, depth, (left, 7 - side), colour_)
@@ -356,7 +374,8 @@ for number, (side, depth, name, colour_) in enumerate(volumes):
 plot.show(fig, "Three blocks: 32 by 32 by 3; after six filters 28 by 28 by 6; after ten filters 24 by 24 by 10.")
 
 # %% [markdown]
-# Here are the maps of four filters on the house. Before you run the cell, say what each of them will pick out.
+# Here are the maps of four filters on the house. Before you run the cell, say what each of them will pick
+# out.
 
 # %% tags=["demo"]
 bank = {
@@ -373,8 +392,8 @@ plot.show(fig, "Four maps of the house: vertical edges, horizontal edges, corner
 # %% [markdown]
 # ## 6 · Bias
 #
-# Each filter has one more number, its **bias**, which is added to every value of its map. So `b` has the shape `(F,)`:
-# a number for each filter, not for each channel and not for each pixel.
+# Each filter has one more number, its **bias**, which is added to every value of its map. So `b` has the
+# shape `(F,)`: a number for each filter, not for each channel and not for each pixel.
 #
 # $$y_{f\,ij} = b_f + \sum_{c}\sum_{u}\sum_{v} w_{f c u v}\; x_{c,\,i+u,\,j+v}$$
 #
@@ -383,8 +402,8 @@ plot.show(fig, "Four maps of the house: vertical edges, horizontal edges, corner
 #
 # <details><summary>Answer</summary>
 #
-# The whole map moves down. At −2 only responses above 2 survive: the filter has become choosy. At −4 nothing survives.
-# The bias is the threshold at which the filter speaks up, and learning sets it like any weight.
+# The whole map moves down. At −2 only responses above 2 survive: the filter has become choosy. At −4 nothing
+# survives. The bias is the threshold at which the filter speaks up, and learning sets it like any weight.
 #
 # </details>
 
@@ -408,7 +427,8 @@ plot.show(fig, "Row 14 of the edge map with biases 0, minus 2 and minus 4. What 
 # %% [markdown]
 # ## 7 · Stride
 #
-# The window need not stop at every pixel. With **stride** $s$ it moves $s$ pixels at a time, to the right and down:
+# The window need not stop at every pixel. With **stride** $s$ it moves $s$ pixels at a time, to the right and
+# down:
 #
 # $$y_{ij} = \sum_{u}\sum_{v} w_{uv}\; x_{s i + u,\; s j + v}$$
 #
@@ -420,7 +440,8 @@ plot.show(fig, "Row 14 of the edge map with biases 0, minus 2 and minus 4. What 
 #
 # <details><summary>Answer</summary>
 #
-# 4, 4 and 2, 4: every second row and column of the output above. A stride skips results and changes none of them.
+# 4, 4 and 2, 4: every second row and column of the output above. A stride skips results and changes none of
+# them.
 #
 # </details>
 
@@ -431,7 +452,11 @@ binary = np.array([[1, 1, 1, 0, 0],
                    [0, 0, 1, 1, 0],
                    [0, 1, 1, 0, 0]])
 stride_1 = slide(binary, deck_d_filter)
-stride_2 = np.array([[(binary[i : i + 3, j : j + 3] * deck_d_filter).sum() for j in (0, 2)] for i in (0, 2)])
+stride_2 = np.zeros((2, 2))
+for i in range(2):
+    for j in range(2):
+        window = binary[2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+        stride_2[i, j] = (window * deck_d_filter).sum()
 assert stride_1.tolist() == [[4, 3, 4], [2, 4, 3], [2, 3, 4]]
 assert stride_2.tolist() == [[4, 4], [2, 4]] == stride_1[::2, ::2].tolist()
 
@@ -454,7 +479,8 @@ plot.show(fig, "The binary picture with four 3 by 3 windows two pixels apart, th
 # %% [markdown]
 # ## 8 · Padding
 #
-# Every layer so far has made its input smaller. Decks b and c warn of it: under 5 × 5 filters 32 shrinks to 28, then to 24.
+# Every layer so far has made its input smaller. Decks b and c warn of it: under 5 × 5 filters 32 shrinks to
+# 28, then to 24.
 #
 # **Predict.** How many such layers can you stack before the filter no longer fits?
 #
@@ -471,29 +497,31 @@ while sides[-1] >= 5:
 assert sides == [32, 28, 24, 20, 16, 12, 8, 4] and len(sides) - 1 == 7
 
 # %% [markdown]
-# There is a second loss, less plain to see. In section 1 the pixel in the middle was under four windows and a corner
-# under one. What happens along the border is hardly looked at.
+# There is a second loss, less plain to see. In section 1 the pixel in the middle was under four windows and a
+# corner under one. What happens along the border is hardly looked at.
 #
-# The remedy for both is to put a ring of zeros, `pad` pixels wide, round the picture before the window starts. A
-# filter of size $K$ loses $K - 1$ pixels, so at stride 1 half of that on each side keeps the size:
+# The remedy for both is to put a ring of zeros, `pad` pixels wide, round the picture before the window
+# starts. A filter of size $K$ loses $K - 1$ pixels, so at stride 1 half of that on each side keeps the size:
 #
 # $$p = \frac{K - 1}{2}$$
 #
-# That is 1, 2, 3 for filters of 3, 5, 7, as decks b, c and e list. For even $K$ it is no whole number, one reason why filters are odd.
+# That is 1, 2, 3 for filters of 3, 5, 7, as decks b, c and e list. For even $K$ it is no whole number, one
+# reason why filters are odd.
 
 # %%
-for filter_size, pad in ((3, 1), (5, 2), (7, 3)):
-    assert pad == (filter_size - 1) / 2
-    assert slide(np.zeros((32 + 2 * pad, 32 + 2 * pad)), np.zeros((filter_size, filter_size))).shape == (32, 32)
+for k, p in ((3, 1), (5, 2), (7, 3)):
+    assert p == (k - 1) / 2
+    in_a_ring = np.zeros((32 + 2 * p, 32 + 2 * p))
+    assert slide(in_a_ring, np.zeros((k, k))).shape == (32, 32)
 
 
-def times_seen(side, filter_size, pad):
-    """How many windows look at each pixel of a square picture."""
-    counts = np.zeros((side + 2 * pad, side + 2 * pad), int)
-    for i in range(side + 2 * pad - filter_size + 1):
-        for j in range(side + 2 * pad - filter_size + 1):
-            counts[i : i + filter_size, j : j + filter_size] += 1
-    return counts[pad : side + pad, pad : side + pad]
+def times_seen(n, k, p):
+    """How many windows of k x k look at each pixel of an n x n picture with pad p."""
+    counts = np.zeros((n + 2 * p, n + 2 * p), int)
+    for i in range(n + 2 * p - k + 1):
+        for j in range(n + 2 * p - k + 1):
+            counts[i : i + k, j : j + k] += 1
+    return counts[p : n + p, p : n + p]
 
 
 assert times_seen(7, 3, 0)[0, 0] == 1 and times_seen(7, 3, 0)[3, 3] == 9
@@ -512,7 +540,8 @@ plot.show(fig, "Left: a 7 by 7 picture in a ring of zeros, with windows in two c
           "each pixel; without padding a corner is seen once, with padding four times, the middle nine times.")
 
 # %% [markdown]
-# **Spot the error.** Deck d derives the rule like this, $N$ being the size of the picture, $F$ of the filter, $S$ the stride:
+# **Spot the error.** Deck d derives the rule like this, $N$ being the size of the picture, $F$ of the filter,
+# $S$ the stride:
 #
 # $$N = \frac{N - F + 2P}{S} + 1 \;\Rightarrow\; (N - 1)\,S = N - F + 2P \;\Rightarrow\; P = \frac{F - 1}{2}$$
 #
@@ -520,9 +549,10 @@ plot.show(fig, "Left: a 7 by 7 picture in a ring of zeros, with windows in two c
 #
 # <details><summary>Answer</summary>
 #
-# The second: $S$ has gone. From $(N-1)S = N - F + 2P$ follows $P = \frac{(N-1)S - N + F}{2}$, which is $(F-1)/2$ only for $S = 1$.
-# To keep 7 at 7 with a filter of 3 and stride 2 would take a pad of 4, wider than the filter itself: most windows would look
-# at nothing. A layer with a stride is meant to make its input smaller.
+# The second: $S$ has gone. From $(N-1)S = N - F + 2P$ follows $P = \frac{(N-1)S - N + F}{2}$, which is
+# $(F-1)/2$ only for $S = 1$. To keep 7 at 7 with a filter of 3 and stride 2 would take a pad of 4, wider than
+# the filter itself, and 24 of the 49 windows would see nothing but zeros. A layer with a stride is meant to
+# make its input smaller.
 #
 # </details>
 
@@ -534,10 +564,14 @@ def pad_that_keeps(n, f, s):
 assert [pad_that_keeps(7, f, 1) for f in (3, 5, 7)] == [1, 2, 3]
 assert pad_that_keeps(7, 3, 2) == 4 and (7 + 2 * 4 - 3) / 2 + 1 == 7
 
+starts = range(-4, 7 + 4 - 3 + 1, 2)  # of the windows along one side; the picture is 0 to 6
+on_picture = [start for start in starts if -3 < start < 7]
+assert len(starts) ** 2 - len(on_picture) ** 2 == 49 - 25 == 24
+
 # %% [markdown]
 # ### Exercise: `zero_pad`
 #
-# Only height and width get zeros. A picture more or a channel more would be another batch.
+# Only height and width get zeros; the number of images and channels stays as it is.
 
 # %% solution="zero_pad"
 def zero_pad(x, p):
@@ -560,25 +594,27 @@ check("zero_pad", zero_pad)
 # %% [markdown]
 # ## 9 · Dilation
 #
-# To see further without more weights, pull the filter apart: with **dilation** $d$ its weights look at pixels that lie $d$ apart.
+# To see further without more weights, pull the filter apart: with **dilation** $d$ its weights look at pixels
+# that lie $d$ apart.
 #
 # $$y_{ij} = \sum_{u}\sum_{v} w_{uv}\; x_{i + d u,\; j + d v}$$
 #
 # Deck a calls it *atrous* convolution, from the French for "with holes", and calls $d$ the rate.
 #
-# **Predict.** How wide is the square that a 3 × 3 filter spans at dilation 2? At 3? How many weights has it then?
+# **Predict.** How wide is the square that a 3 × 3 filter spans at dilation 2? At 3? How many weights has it
+# then?
 #
 # <details><summary>Answer</summary>
 #
-# Between $K$ weights there are $K - 1$ gaps of $d$ pixels, so it spans $d(K-1) + 1$: 5 at dilation 2 and 7 at dilation 3.
-# It has nine weights each time, and looks at nine pixels.
+# Between $K$ weights there are $K - 1$ gaps of $d$ pixels, so it spans $d(K-1) + 1$: 5 at dilation 2 and 7 at
+# dilation 3. It has nine weights each time, and looks at nine pixels.
 #
 # </details>
 
 # %%
 spans = {d: d * (3 - 1) + 1 for d in (1, 2, 3)}
 assert spans == {1: 3, 2: 5, 3: 7}
-assert all(len(range(0, span, d)) == 3 for d, span in spans.items())  # three weights a side, each time
+assert all(len(range(0, spans[d], d)) == 3 for d in spans)  # three weights a side
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(25, 9)
@@ -591,14 +627,14 @@ plot.show(fig, "A 3 by 3 filter on a 7 by 7 picture at dilation 1, 2 and 3: its 
 # %% [markdown]
 # ## 10 · Output size, and does it fit?
 #
-# Now put stride, padding and dilation together. A side of $n$ pixels, padded, is $n + 2p$ long. The filter reaches over $d(k-1) + 1$ of
-# them. What is left is the way that the window can go, in steps of $s$; and as with fence posts, there is one place more
-# than there are steps:
+# Now put stride, padding and dilation together. A side of $n$ pixels, padded, is $n + 2p$ long. The filter
+# reaches over $d(k-1) + 1$ of them. What is left is the way that the window can go, in steps of $s$; and as
+# with fence posts, there is one place more than there are steps:
 #
 # $$\text{output} = \left\lfloor \frac{n + 2p - d(k-1) - 1}{s} \right\rfloor + 1$$
 #
-# Without dilation, $d = 1$, the top is $n + 2p - k$, and this is the formula of the decks, apart from the brackets that
-# round down. In a moment we shall argue about these.
+# Without dilation, $d = 1$, the top is $n + 2p - k$, and this is the formula of the decks, apart from the
+# brackets that round down. In a moment we shall argue about these.
 
 # %%
 deck_sizes = {  # (n, k, stride, pad): output
@@ -646,13 +682,15 @@ plot.show(fig, "Seven cells under windows of three. At stride 1 there are five w
 #
 # <details><summary>Answer</summary>
 #
-# They agree on the windows: two of them fit, at 0 and at 3, and a third would start at 6 and reach beyond the edge. They
-# differ on whether a layer should be allowed to leave a rest, here the last row and column. That is a question of taste,
-# not of arithmetic. A library rounds down, because a network should not refuse a picture for being one pixel too
-# wide. A designer takes care that it fits, because what no window sees cannot matter: change the last column of the
-# picture as you like, the output stays as it was, and no gradient will ever come back to it.
+# They agree on the windows: two of them fit, at 0 and at 3, and a third would start at 6 and reach beyond the
+# edge. They differ on whether a layer should be allowed to leave a rest, here the last row and column. That
+# is a question of taste, not of arithmetic. A library rounds down, because a network should not refuse a
+# picture for being one pixel too wide. A designer takes care that it fits, because what no window sees cannot
+# matter: change the last column of the picture as you like, the output stays as it was, and no gradient will
+# ever come back to it.
 #
-# This course rounds down, as PyTorch does, and keeps a second function that tells you whether anything is left over.
+# This course rounds down, as PyTorch does, and keeps a second function that tells you whether anything is
+# left over.
 #
 # </details>
 
@@ -667,9 +705,9 @@ assert slide(wide, kernel)[::3, ::3].shape == (2, 2)
 # %% [markdown]
 # ### Exercise: `conv_output_size`
 #
-# The formula above, with one more duty. Where not even one window fits, there is no output to have a size, and arguments
-# such as a stride of 0 mean nothing. Then raise a `ValueError` whose message names the numbers: whoever meets it
-# in a network of fifty layers will be thankful.
+# The formula above, with one more duty. Where not even one window fits, there is no output to have a size,
+# and arguments such as a stride of 0 mean nothing. Then raise a `ValueError` whose message names the numbers:
+# whoever meets it in a network of fifty layers will be thankful.
 
 # %% solution="conv_output_size"
 def conv_output_size(n, k, stride=1, pad=0, dilation=1):
@@ -690,10 +728,10 @@ def conv_output_size(n, k, stride=1, pad=0, dilation=1):
     """
     ### BEGIN SOLUTION
     if min(n, k, stride, dilation) < 1 or pad < 0:
-        raise ValueError(f"impossible: n={n}, k={k}, stride={stride}, pad={pad}, dilation={dilation}")
+        raise ValueError(f"impossible: {n=}, {k=}, {stride=}, {pad=}, {dilation=}")
     way = n + 2 * pad - dilation * (k - 1) - 1
     if way < 0:
-        raise ValueError(f"k={k} with dilation={dilation} does not fit into n={n} with pad={pad}")
+        raise ValueError(f"{k=} with {dilation=} does not fit into {n=} with {pad=}")
     return way // stride + 1
     ### END SOLUTION
 
@@ -723,14 +761,15 @@ def conv_fits(n, k, stride=1, pad=0, dilation=1):
 check("conv_fits", conv_fits)
 
 # %% [markdown]
-# **Spot the error.** Among the common settings deck c lists a filter of 5 with stride 2 and for the padding says
-# "whatever fits". Which padding fits a 32 × 32 picture? And which sizes of picture can be helped?
+# **Spot the error.** Among the common settings deck c lists a filter of 5 with stride 2 and for the padding
+# says "whatever fits". Which padding fits a 32 × 32 picture? And which sizes of picture can be helped?
 #
 # <details><summary>Answer</summary>
 #
-# None. The way of the window is 32 + 2p − 5 = 27 + 2p, odd for every p, and stride 2 wants it even. Padding always adds an
-# even number, so it can never turn an odd way into an even one. With a picture of odd size every padding fits, 0
-# included. In neither case is there anything to choose: the padding settles the size of the output, not whether it fits.
+# None. The way of the window is 32 + 2p − 5 = 27 + 2p, odd for every p, and stride 2 wants it even. Padding
+# always adds an even number, so it can never turn an odd way into an even one. With a picture of odd size
+# every padding fits, 0 included. In neither case is there anything to choose: the padding settles the size of
+# the output, not whether it fits.
 #
 # </details>
 
@@ -741,13 +780,14 @@ assert all(fitting[n] == ([] if n % 2 == 0 else list(range(20))) for n in fittin
 # %% [markdown]
 # ## 11 · Parameters
 #
-# **Predict** (decks b, c, e). Ten 5 × 5 filters on a 32 × 32 × 3 input. How many numbers does the layer learn? A friend says 750.
-# Another asks whether it is more with padding 2.
+# **Predict** (decks b, c, e). Ten 5 × 5 filters on a 32 × 32 × 3 input. How many numbers does the layer
+# learn? A friend says 750. Another asks whether it is more with padding 2.
 #
 # <details><summary>Answer</summary>
 #
-# Each filter has 5 · 5 · 3 = 75 weights and one bias, 76 numbers; ten of them have 760. The friend has forgotten the
-# biases. Padding, stride, dilation and the size of the picture change nothing: they say where the filter goes, not what it is.
+# Each filter has 5 · 5 · 3 = 75 weights and one bias, 76 numbers; ten of them have 760. The friend has
+# forgotten the biases. Padding, stride, dilation and the size of the picture change nothing: they say where
+# the filter goes, not what it is.
 #
 # </details>
 #
@@ -755,18 +795,19 @@ assert all(fitting[n] == ([] if n % 2 == 0 else list(range(20))) for n in fittin
 
 # %%
 assert 10 * (3 * 5 * 5 + 1) == 76 * 10 == 760 != 750
-assert 16 * (3 * 5 * 5 + 1) == 1216  # deck e: the first layer of ConvNetJS's CIFAR-10 demo
-assert 1 * (1 * 3 * 3 + 1) == 10  # deck e: one 3 x 3 filter, on an image of any size
+assert 16 * (3 * 5 * 5 + 1) == 1216  # deck e: first layer of the ConvNetJS demo
+assert 1 * (1 * 3 * 3 + 1) == 10  # deck e: one 3 x 3 filter, for an image of any size
 
 # %% [markdown]
-# **Spot the error.** Deck d counts "6 × 3 × 3 × 3 = 162" parameters for six 3 × 3 × 3 kernels on a 32 × 32 × 3 image. Some slides on it
-# gives the total as $K_1(3L^2 + 1)$ for $K_1$ filters of size $L \times L \times 3$. Can both be right?
+# **Spot the error.** Deck d counts "6 × 3 × 3 × 3 = 162" parameters for six 3 × 3 × 3 kernels on a 32 × 32 ×
+# 3 image. Some slides later it gives the total as $K_1(3L^2 + 1)$ for $K_1$ filters of size
+# $L \times L \times 3$. Can both be right?
 #
 # <details><summary>Answer</summary>
 #
-# No: by the deck's own formula it is 6 · (27 + 1) = 168. The 162 are the weights without the biases. Both numbers
-# are in use, so say which you mean. In a large network the biases hardly count; in a comparison of two tables they explain
-# many a small difference.
+# No: by the deck's own formula it is 6 · (27 + 1) = 168. The 162 are the weights without the biases. Both
+# numbers are in use, so say which you mean. In a large network the biases hardly count; in a comparison of
+# two tables they explain many a small difference.
 #
 # </details>
 
@@ -775,33 +816,35 @@ assert 6 * 3 * 3 * 3 == 162
 assert 6 * (3 * 3**2 + 1) == 168
 
 # %% [markdown]
-# Against what should one hold these numbers? A fully connected layer from 32 × 32 × 3 to the same 28 × 28 × 6 outputs that six 5 × 5
-# filters make:
+# Against what should one hold these numbers? A fully connected layer from 32 × 32 × 3 to the same 28 × 28 × 6
+# outputs that six 5 × 5 filters make:
 
 # %%
 fully_connected = (32 * 32 * 3 + 1) * (28 * 28 * 6)
 convolution = 6 * (3 * 5 * 5 + 1)
-print(f"fully connected {fully_connected:,}, convolution {convolution:,}: 1 in {fully_connected // convolution:,}")
+print(f"fully connected: {fully_connected:,}\nsix 5 x 5 filters: {convolution:,}")
 assert (fully_connected, convolution) == (14_455_392, 456)
+assert 1000**2 * 1000**2 == 10**12  # at the top of this unit: a million million
 
 # %% [markdown]
 # ### Groups
 #
-# With many channels most of the weights go into connecting every map to every other. **Groups** cut that down: split the
-# input channels into $g$ parts and the filters into $g$ parts, and let each part of the filters see its own part
-# of the channels alone. AlexNet did it to spread a layer over two graphics cards; with $g = C$ every channel has
-# its own filters, and the layer is called *depthwise*.
+# With many channels most of the weights go into connecting every map to every other. **Groups** cut that
+# down: split the input channels into $g$ parts and the filters into $g$ parts, and let each part of the
+# filters see its own part of the channels alone. AlexNet did it to spread a layer over two graphics cards;
+# with $g = C$ every channel has its own filters, and the layer is called *depthwise*.
 #
 # $$\text{parameters} = F\left(\frac{C}{g} \cdot K \cdot K + 1\right)$$
 #
 # Both $C$ and $F$ must be divisible by $g$.
 #
-# **Predict.** Eight channels in, eight filters of 3 × 3, no biases. How many weights with 1, 2, 4 and 8 groups?
+# **Predict.** Eight channels in, eight filters of 3 × 3, no biases. How many weights with 1, 2, 4 and 8
+# groups?
 #
 # <details><summary>Answer</summary>
 #
-# 576, 288, 144 and 72. The number of filters does not change, each only gets shallower: with twice the groups, half the
-# connections.
+# 576, 288, 144 and 72. The number of filters does not change, each only gets shallower: with twice the
+# groups, half the connections.
 #
 # </details>
 
@@ -813,7 +856,8 @@ assert list(weights.values()) == [576, 288, 144, 72]
 fig, ax = plot.canvas(27, 8.6)
 for number, (g, count) in enumerate(weights.items()):
     connected = np.kron(np.eye(g), np.ones((8 // g, 8 // g)))
-    table = plot.grid(ax, connected, (1.8 + 6.4 * number, 1.9), f"{g} group{'s' * (g > 1)}: {count} weights", False, 1.6, cell=0.62)
+    title = f"{g} group{'s' * (g > 1)}: {count} weights"
+    table = plot.grid(ax, connected, (1.8 + 6.4 * number, 1.9), title, numbers=False, limit=1.6, cell=0.62)
     plot.text(ax, table.x, table.bottom + 0.7, "input channels", size=9)
 plot.text(ax, 1.1, 4.4, "filters", size=9, rotation=90)
 plot.show(fig, "Which of eight filters sees which of eight input channels, for 1, 2, 4 and 8 groups: all, then blocks "
@@ -821,6 +865,9 @@ plot.show(fig, "Which of eight filters sees which of eight input channels, for 1
 
 # %% [markdown]
 # ### Exercise: `conv_params`
+#
+# With biases or without, in one group or several. Where the channels cannot be shared out evenly there is no
+# such layer: a `ValueError` again.
 
 # %% solution="conv_params"
 def conv_params(c_in, c_out, k, bias=True, groups=1):
@@ -841,7 +888,7 @@ def conv_params(c_in, c_out, k, bias=True, groups=1):
     """
     ### BEGIN SOLUTION
     if c_in % groups or c_out % groups:
-        raise ValueError(f"groups={groups} divides not both c_in={c_in} and c_out={c_out}")
+        raise ValueError(f"{groups=} must divide both {c_in=} and {c_out=}")
     per_filter = c_in // groups * k * k
     return c_out * (per_filter + 1 if bias else per_filter)
     ### END SOLUTION
@@ -852,16 +899,20 @@ check("conv_params", conv_params)
 # %% [markdown]
 # ## 12 · The whole layer, in loops
 #
-# Everything is on the table now: windows, channels, filters, biases, stride, padding, dilation, and a batch of images.
+# Everything is on the table now: windows, channels, filters, biases, stride, padding, dilation, and a batch
+# of images.
 #
 # $$y_{n f i j} = b_f + \sum_{c}\sum_{u}\sum_{v} w_{f c u v}\;\, \tilde x_{n,\,c,\,s i + d u,\,s j + d v}$$
 #
-# where $\tilde x$ is the padded input. `slide` had two loops; this has four, over $n$, $f$, $i$ and $j$, with the three sums done
-# by NumPy in one go, or seven, if you would rather spell them out. Nobody looks at the clock here.
+# where $\tilde x$ is the padded input. `slide` had two loops; this has four, over $n$, $f$, $i$ and $j$, with
+# the three sums done by NumPy in one go, or seven, if you would rather spell them out. Nobody looks at the
+# clock here.
 #
 # ### Exercise: `conv_forward_naive`
 #
-# Write it so that you can check it against the formula with your finger on the line.
+# Write it so that you can check it against the formula with your finger on the line. You have a first test at
+# hand: on `binary[None, None]` with `deck_d_filter[None, None]` and a bias of `np.zeros(1)` it should give
+# the matrices of section 7.
 
 # %% solution="conv_forward_naive"
 def conv_forward_naive(x, w, b, stride=1, pad=0, dilation=1):
@@ -884,15 +935,16 @@ def conv_forward_naive(x, w, b, stride=1, pad=0, dilation=1):
     filters, _, kh, kw = w.shape
     reach_h, reach_w = dilation * (kh - 1) + 1, dilation * (kw - 1) + 1
     if reach_h > height + 2 * pad or reach_w > width + 2 * pad:
-        raise ValueError(f"a filter spanning {reach_h} x {reach_w} does not fit: {height} x {width} with pad={pad}")
+        raise ValueError(f"{reach_h} x {reach_w} does not fit into {height} x {width} with {pad=}")
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     oh = (height + 2 * pad - reach_h) // stride + 1
     ow = (width + 2 * pad - reach_w) // stride + 1
     y = np.empty((images, filters, oh, ow), x.dtype)
     for i in range(oh):
         for j in range(ow):
-            top, left = i * stride, j * stride
-            window = padded[:, :, top : top + reach_h : dilation, left : left + reach_w : dilation]
+            rows = slice(i * stride, i * stride + reach_h, dilation)
+            columns = slice(j * stride, j * stride + reach_w, dilation)
+            window = padded[:, :, rows, columns]
             for n in range(images):
                 for f in range(filters):
                     y[n, f, i, j] = (window[n] * w[f]).sum() + b[f]
@@ -905,15 +957,17 @@ check("conv_forward_naive", conv_forward_naive)
 # %% [markdown]
 # ## 13 · A volume, number by number
 #
-# Deck b shows a layer in full: a 5 × 5 × 3 input, padded by one to 7 × 7 × 3, two filters of 3 × 3 × 3, stride 2, biases 1 and 0. Two maps of 3 × 3 come
-# out, 18 numbers, each the sum of 27 products and a bias. It is the best place to find out whether you have understood.
+# Deck b shows a layer in full: a 5 × 5 × 3 input, padded by one to 7 × 7 × 3, two filters of 3 × 3 × 3,
+# stride 2, biases 1 and 0. Two maps of 3 × 3 come out, 18 numbers, each the sum of 27 products and a bias. It
+# is the best place to find out whether you have understood.
 
 # %%
-volume = np.array([[[int(digit) for digit in row] for row in channel.split()] for channel in (
+digits = [
     "0000000 0002020 0122200 0021000 0020210 0102200 0000000",
     "0000000 0100200 0101010 0002120 0121000 0122020 0000000",
     "0000000 0022100 0020010 0111210 0201220 0211000 0000000",
-)])
+]
+volume = np.array([[list(map(int, row)) for row in channel.split()] for channel in digits])
 filters = np.array([
     [[[-1, 0, -1], [1, -1, 1], [-1, 0, -1]],
      [[0, -1, 1], [1, 1, 1], [-1, 1, -1]],
@@ -928,12 +982,13 @@ deck_b_output = np.array([[[-3, -1, 0], [-1, -8, 2], [3, 0, 3]],
 assert volume.shape == (3, 7, 7) and filters.shape == (2, 3, 3, 3)
 
 # %% [markdown]
-# **Predict.** Take the first filter and the middle of its map, which reads −8. Where in the padded input does that window
-# start? What does each channel contribute?
+# **Predict.** Take the first filter and the middle of its map, which reads −8. Where in the padded input does
+# that window start? What does each channel contribute?
 #
 # <details><summary>Answer</summary>
 #
-# At row 2, column 2, since the output's (1, 1) is reached by one stride of 2. The channels contribute −7, 1 and −3, and with the bias of 1 that makes −8.
+# At row 2, column 2, since the output's (1, 1) is reached by one stride of 2. The channels contribute −7, 1
+# and −3, and with the bias of 1 that makes −8.
 #
 # </details>
 
@@ -977,15 +1032,16 @@ def in_full(f, i, j):
 print("map row col   channel 0  1  2   bias   output")
 for f, i, j in np.ndindex(2, 3, 3):
     sums = in_full(f, i, j)
-    print("{:3d} {:3d} {:3d}         {:3d}{:3d}{:3d}    {:3d}      {:3d}".format(f, i, j, *sums))
+    line = "{:3d} {:3d} {:3d}         {:3d}{:3d}{:3d}    {:3d}      {:3d}"
+    print(line.format(f, i, j, *sums))
     assert sums[-1] == deck_b_output[f, i, j]
 
 # %% [markdown]
 # And now your own function, on the 5 × 5 × 3 input and with padding of its own:
 
 # %% tags=["demo"]
-inside = volume[None, :, 1:-1, 1:-1].astype(float)
-yours = conv_forward_naive(inside, filters.astype(float), biases.astype(float), stride=2, pad=1)
+inside = volume[None, :, 1:-1, 1:-1]
+yours = conv_forward_naive(inside * 1.0, filters * 1.0, biases * 1.0, stride=2, pad=1)
 assert np.array_equal(yours[0], deck_b_output)
 yours[0]
 
@@ -994,13 +1050,15 @@ yours[0]
 #
 # A 1 × 1 filter sounds like a joke: there is nothing to slide. But a filter is as deep as its input.
 #
-# **Predict** (deck c). 64 maps go into a layer of 32 filters of 1 × 1. What does one output value depend on? How many parameters has the layer?
+# **Predict** (deck c). 64 maps go into a layer of 32 filters of 1 × 1. What does one output value depend on?
+# How many parameters has the layer?
 #
 # <details><summary>Answer</summary>
 #
-# On the 64 numbers at its own pixel and on no other pixel: a dot product of length 64. The layer has 32 · 64 = 2048 weights and 32
-# biases. It is a small fully connected layer, a perceptron as deck d puts it, applied at every pixel by itself. It mixes
-# channels and leaves space alone, and it is the cheapest way to turn 64 maps into 32.
+# On the 64 numbers at its own pixel and on no other pixel: a dot product of length 64. The layer has 32 · 64
+# = 2048 weights and 32 biases. It is a small fully connected layer, a perceptron as deck d puts it, applied
+# at every pixel by itself. It mixes channels and leaves space alone, and it is the cheapest way to turn 64
+# maps into 32.
 #
 # </details>
 
@@ -1061,21 +1119,23 @@ check("conv_1x1", conv_1x1)
 # %% [markdown]
 # ## 15 · Receptive field
 #
-# One value of the first layer sees a 3 × 3 patch. A value of the second layer sees a 3 × 3 patch of *those*. How much of the picture is that?
-# The square of the picture that an output value depends on is its **receptive field**.
+# One value of the first layer sees a 3 × 3 patch. A value of the second layer sees a 3 × 3 patch of *those*.
+# How much of the picture is that? The square of the picture that an output value depends on is its
+# **receptive field**.
 #
-# **Predict.** Three layers of 3 × 3 at stride 1: how wide is the receptive field? How many weights does a 7 × 7 filter have next to
-# three 3 × 3 filters?
+# **Predict.** Three layers of 3 × 3 at stride 1: how wide is the receptive field? How many weights does a 7 ×
+# 7 filter have next to three 3 × 3 filters?
 #
 # <details><summary>Answer</summary>
 #
-# 7. The first layer sees 3, and each further layer adds one pixel on either side: 3, 5, 7. Three filters of 3 × 3 have 27 weights where one of 7 × 7 has 49,
-# with two non-linearities thrown in; it is the reason why VGG is built of 3 × 3 filters alone.
+# 7. The first layer sees 3, and each further layer adds one pixel on either side: 3, 5, 7. Three filters of 3
+# × 3 have 27 weights where one of 7 × 7 has 49, with two non-linearities thrown in. These are the reasons
+# that VGG's authors give for building it of 3 × 3 filters alone.
 #
 # </details>
 #
-# We need not take that on trust. Change one pixel of the input, send it through three layers, and look whether the value in the
-# middle moves.
+# We need not take that on trust. Change one pixel of the input, send it through three layers, and look
+# whether the value in the middle moves.
 
 # %%
 deep = rng.normal(size=(11, 11))
@@ -1100,7 +1160,6 @@ assert 3 * 3 * 3 == 27 and 7 * 7 == 49
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(26, 9.6)
 levels = {"input": 11, "layer 1": 9, "layer 2": 7, "layer 3": 5}
-reach = 0
 for level, (name, cells) in enumerate(levels.items()):
     y, left = 7.6 - 2.2 * level, 3 + level
     row = plot.grid(ax, np.full((1, cells), ""), (left, y))
@@ -1109,14 +1168,16 @@ for level, (name, cells) in enumerate(levels.items()):
     plot.window(ax, row, 0, (cells - width) // 2, 1, width, plot.COLOURS[level], fill=0.35)
     if level:
         for side in (-1, 1):
-            ax.plot([8.5 + side * width / 2, 8.5 + side * (width / 2 + 1)], [y + 1, y + 2.2], color=plot.INK, lw=0.8, ls=":")
-plot.grid(ax, seen, (16, 1.3), "poked pixels that move the output", False, 1.6, cell=0.68)
+            ends = [8.5 + side * width / 2, 8.5 + side * (width / 2 + 1)]
+            ax.plot(ends, [y + 1, y + 2.2], color=plot.INK, lw=0.8, ls=":")
+plot.grid(ax, seen, (16, 1.3), "poked pixels that move the output", numbers=False, limit=1.6, cell=0.68)
 plot.show(fig, "Left: one value of layer 3 depends on 3 of layer 2, 5 of layer 1 and 7 of the input. Right: of 11 by 11 "
           "pixels, the 7 by 7 in the middle move the output when they are changed.")
 
 # %% [markdown]
-# Strides make it grow faster. After a layer of stride 2, neighbours in its output look at windows that are two input pixels
-# apart, so whatever comes *next* counts double. Call the distance between neighbours, in input pixels, the **jump**:
+# Strides make it grow faster. After a layer of stride 2, neighbours in its output look at windows that are
+# two input pixels apart, so whatever comes *next* counts double. Call the distance between neighbours, in
+# input pixels, the **jump**:
 #
 # $$\text{field} \leftarrow \text{field} + (k - 1)\, d \cdot \text{jump}, \qquad \text{jump} \leftarrow \text{jump} \cdot s$$
 #
@@ -1126,8 +1187,8 @@ plot.show(fig, "Left: one value of layer 3 depends on 3 of layer 2, 5 of layer 1
 #
 # <details><summary>Answer</summary>
 #
-# 1 + 2 = 3, the jump becomes 2, 3 + 2 · 2 = 7. The other way round: 3, the jump stays 1, then 5; the stride of the last layer
-# comes too late to matter. The order counts.
+# 1 + 2 = 3, the jump becomes 2, 3 + 2 · 2 = 7. The other way round: 3, the jump stays 1, then 5; the stride
+# of the last layer comes too late to matter. The order counts.
 #
 # </details>
 
@@ -1138,13 +1199,15 @@ assert (stride_first, stride_last) == (7, 5)
 
 # %% [markdown]
 # ### Exercise: `receptive_field`
+#
+# The two arrows, layer by layer. A layer given as a pair has dilation 1.
 
 # %% solution="receptive_field"
 def receptive_field(layers):
-    """Side of the square of input pixels that one value of the last layer depends on, padding aside.
+    """Side of the square of input pixels that one output value depends on, padding aside.
 
     Args:
-        layers: ``(k, stride)`` or ``(k, stride, dilation)`` for each layer, from the input to the output.
+        layers: ``(k, stride)`` or ``(k, stride, dilation)`` of each layer, from input to output.
 
     Returns:
         int; 1 for no layers.
@@ -1164,26 +1227,28 @@ check("receptive_field", receptive_field)
 # %% [markdown]
 # ## 16 · im2col: windows as columns
 #
-# Your loops are right, and slow: Python walks from window to window, and the arithmetic, which a processor does by the
-# billion in a second, waits for it. What processors do best is to multiply large matrices. So the question is: can a
-# convolution be *one* matrix product?
+# Your loops are right, and slow: Python walks from window to window, and the arithmetic, which a processor
+# does by the billion in a second, waits for it. What processors do best is to multiply large matrices. So the
+# question is: can a convolution be *one* matrix product?
 #
-# A window is a dot product with the filter. Write every window as a column, side by side, and every filter as a row: then
-# all the dot products are the product of two matrices. Writing the windows as columns is called **im2col**, image to columns.
+# A window is a dot product with the filter. Write every window as a column, side by side, and every filter as
+# a row: then all the dot products are the product of two matrices. Writing the windows as columns is called
+# **im2col**, image to columns.
 #
-# **Predict.** A picture of 4 × 4 with one channel, a filter of 2 × 2, stride 1. What shape has the matrix of columns? How many
-# numbers does it hold, against the 16 of the picture?
+# **Predict.** A picture of 4 × 4 with one channel, a filter of 2 × 2, stride 1. What shape has the matrix of
+# columns? How many numbers does it hold, against the 16 of the picture?
 #
 # <details><summary>Answer</summary>
 #
-# A window has 4 pixels and there are 3 · 3 places: 4 × 9, 36 numbers for 16. Pixels under several windows are copied several times.
-# That is the price: for 3 × 3 filters at stride 1 nearly nine times the memory.
+# A window has 4 pixels and there are 3 · 3 places: 4 × 9, 36 numbers for 16. Pixels under several windows are
+# copied several times. That is the price: for 3 × 3 filters at stride 1 nearly nine times the memory.
 #
 # </details>
 
 # %%
 small = np.arange(16).reshape(4, 4)
-columns = np.array([small[i : i + 2, j : j + 2].ravel() for i in range(3) for j in range(3)]).T
+windows = [small[i : i + 2, j : j + 2].ravel() for i in range(3) for j in range(3)]
+columns = np.stack(windows, axis=1)
 assert columns.shape == (4, 9) and columns.size == 36
 assert columns[:, 4].tolist() == [5, 6, 9, 10]
 
@@ -1200,6 +1265,35 @@ plot.show(fig, "A 4 by 4 picture and its nine 2 by 2 windows as the nine columns
           "middle, with 5, 6, 9 and 10, is column 4.")
 
 # %% [markdown]
+# **Predict.** So much for the columns. What is in a *row*? Row 0 reads 0 1 2 4 5 6 8 9 10. Which row is 5 6 7
+# 9 10 11 13 14 15, and why?
+#
+# <details><summary>Answer</summary>
+#
+# A row belongs to one weight and holds the pixels that this weight meets, window after window. The weight at
+# the upper left meets the picture's upper left 3 × 3 block, row 0; the one at the lower right, row 3, meets
+# the same block moved down and right by one. There are many columns and few rows, and each row is a slice of
+# the picture.
+#
+# </details>
+
+# %%
+assert columns[0].tolist() == small[0:3, 0:3].ravel().tolist()
+assert columns[3].tolist() == small[1:4, 1:4].ravel().tolist()
+
+# %% tags=["demo", "hide-input"]
+fig, ax = plot.canvas(18.5, 5.8)
+picture = plot.grid(ax, small, (0.6, 1.4), "picture", limit=0)
+matrix = plot.grid(ax, columns, (8.4, 1.4), "rows: one for each weight", limit=0)
+for row, colour_ in ((0, plot.BLUE), (3, plot.VERMILION)):
+    i, j = divmod(row, 2)
+    plot.window(ax, picture, i, j, 3, 3, colour_, fill=0.2)
+    plot.window(ax, matrix, row, 0, 1, 9, colour_, fill=0.2)
+    plot.text(ax, 6.4, matrix.top + row + 0.5, f"weight ({i}, {j})", size=9)
+plot.show(fig, "The same matrix by rows: row 0, of the upper left weight, is the upper left 3 by 3 block of the picture, "
+          "and row 3, of the lower right weight, is the lower right block.")
+
+# %% [markdown]
 # With channels and a batch the order has to be agreed. Ours is that of the arrays themselves:
 #
 # - down the **rows**: channel, then kernel row, then kernel column, as in `w[f].ravel()`;
@@ -1207,9 +1301,9 @@ plot.show(fig, "A 4 by 4 picture and its nine 2 by 2 windows as the nine columns
 #
 # ### Exercise: `im2col`
 #
-# This one is timed. On 32 images of 32 channels and 40 × 48 pixels, a loop over all windows still passes; a loop over single numbers
-# does not. There is a neat way with very few iterations: fix a position *within* the window, say its upper
-# left weight. Which pixels does that weight meet, over all windows? They form a slice of the picture.
+# This one is timed. On 32 images of 32 channels and 40 × 48 pixels, a loop over all windows still passes; a
+# loop over single numbers does not. The rows of the matrix show a way with very few iterations: one slice for
+# each weight, for all images and channels at once. With a stride, the slice takes steps.
 
 # %% solution="im2col"
 def im2col(x, kh, kw, stride=1, pad=0):
@@ -1221,8 +1315,8 @@ def im2col(x, kh, kw, stride=1, pad=0):
         stride, pad: ints.
 
     Returns:
-        (C * kh * kw, N * OH * OW), dtype of x; rows by channel, kernel row, kernel column, columns by image,
-        output row, output column.
+        (C * kh * kw, N * OH * OW), dtype of x. Rows: channel, kernel row, kernel column.
+        Columns: image, output row, output column.
 
     Raises:
         ValueError: no window fits.
@@ -1232,7 +1326,7 @@ def im2col(x, kh, kw, stride=1, pad=0):
     oh = (h + 2 * pad - kh) // stride + 1
     ow = (w + 2 * pad - kw) // stride + 1
     if min(oh, ow) < 1:
-        raise ValueError(f"a {kh} x {kw} window does not fit into {h} x {w} with pad={pad}")
+        raise ValueError(f"{kh} x {kw} does not fit into {h} x {w} with {pad=}")
     x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     cols = np.empty((c, kh, kw, n, oh, ow), x.dtype)
     for i in range(kh):
@@ -1254,22 +1348,28 @@ check("im2col", im2col)
 #
 # with $H'$ and $W'$ for the height and width of the output.
 #
-# **Predict.** Row $f$ of $Y$ holds the maps of filter $f$ for all images. Is `Y.reshape(N, F, OH, OW)` the output of the layer?
+# **Predict.** Row $f$ of $Y$ holds the maps of filter $f$ for all images. Is `Y.reshape(N, F, OH, OW)` the
+# output of the layer?
 #
 # <details><summary>Answer</summary>
 #
-# No. `reshape` keeps the order of the numbers, and in `Y` the filter runs slowest and the image comes second. Reshape to `(F, N, OH, OW)` first, then swap
-# the first two axes. With one image, or with one filter, both give the same, so a test with either does not find the mistake.
+# No. `reshape` keeps the order of the numbers, and in `Y` the filter runs slowest and the image comes second.
+# Reshape to `(F, N, OH, OW)` first, then swap the first two axes. With one image, or with one filter, both
+# give the same, so a test with either does not find the mistake.
 #
 # </details>
 
 # %%
-filters_, images_, rows_, columns_ = 2, 3, 1, 2
-Y = np.array([[f"f{f} n{n} {j}" for n in range(images_) for j in range(columns_)] for f in range(filters_)])
-right = Y.reshape(filters_, images_, rows_, columns_).swapaxes(0, 1)
-wrong = Y.reshape(images_, filters_, rows_, columns_)
-assert right[0, 1].tolist() == [["f1 n0 0", "f1 n0 1"]]
-assert wrong[0, 1].tolist() == [["f0 n1 0", "f0 n1 1"]]
+# Two filters, three images, an output of 1 x 2: each entry says where it came from.
+Y = np.array([
+    ["filter 0, image 0", "", "filter 0, image 1", "", "filter 0, image 2", ""],
+    ["filter 1, image 0", "", "filter 1, image 1", "", "filter 1, image 2", ""],
+])
+wrong = Y.reshape(3, 2, 1, 2)
+right = Y.reshape(2, 3, 1, 2).swapaxes(0, 1)
+assert wrong.shape == right.shape == (3, 2, 1, 2)
+assert wrong[0, 1, 0, 0] == "filter 0, image 1"  # where image 0, filter 1 should be
+assert right[0, 1, 0, 0] == "filter 1, image 0"
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(26, 6.8)
@@ -1289,8 +1389,8 @@ plot.show(fig, "A matrix of two filters as rows times a matrix of nine windows a
 # %% [markdown]
 # ### Exercise: `conv_forward`
 #
-# One matrix product, timed like `im2col`. You may build on your own `im2col`. If it does not pass yet, begin the function with
-# `from cnnkit.oracle import im2col`: it takes the same arguments.
+# One matrix product, timed like `im2col`. You may build on your own `im2col`. If it does not pass yet, begin
+# the function with `from cnnkit.oracle import im2col`: it takes the same arguments.
 
 # %% solution="conv_forward"
 def conv_forward(x, w, b, stride=1, pad=0):
@@ -1328,7 +1428,8 @@ check("conv_forward", conv_forward)
 # - **im2col**: your `conv_forward`;
 # - **torch**: `torch.nn.functional.conv2d` on this computer's processor, and on its GPU if it has one.
 #
-# **Predict.** By what factor is im2col faster than the element loops on 64 × 64 pixels: 10, 100, 1000? Does torch win at every size?
+# **Predict.** By what factor is im2col faster than the element loops on 64 × 64 pixels: 10, 100, 1000? Does
+# torch win at every size?
 
 # %% tags=["demo"]
 import time
@@ -1344,7 +1445,7 @@ def element_loops(x, w, b, stride=1, pad=0):
     x, w, b = zero_pad(x, pad).tolist(), w.tolist(), b.tolist()
     height, width, kh, kw = len(x[0][0]), len(x[0][0][0]), len(w[0][0]), len(w[0][0][0])
     return [[[[b[f] + sum(w[f][c][u][v] * image[c][i * stride + u][j * stride + v]
-                          for c in range(len(w[f])) for u in range(kh) for v in range(kw))
+                          for c in range(len(w[0])) for u in range(kh) for v in range(kw))
                for j in range((width - kw) // stride + 1)]
               for i in range((height - kh) // stride + 1)]
              for f in range(len(w))]
@@ -1359,12 +1460,17 @@ def torch_conv(x, w, b, stride=1, pad=0):
     return y
 
 
-runners = {"element loops": element_loops, "window loops": conv_forward_naive, "im2col": conv_forward, "torch, CPU": torch_conv}
+runners = {
+    "element loops": element_loops,
+    "window loops": conv_forward_naive,
+    "im2col": conv_forward,
+    "torch, CPU": torch_conv,
+}
 if device().type == "cuda":
     runners["torch, GPU"] = torch_conv
 
 
-def seconds(run, arguments, budget=0.05):
+def seconds(run, arguments, budget=0.03):
     """The best of as many calls as fit into the budget, and of one at least."""
     best, start = np.inf, time.perf_counter()
     while (begin := time.perf_counter()) < start + budget or best == np.inf:
@@ -1375,20 +1481,24 @@ def seconds(run, arguments, budget=0.05):
 
 def too_slow(name, side):
     """Whether the next size, with four times the pixels, would take over a second."""
-    return times.get((name, side // 2), 0) > 0.3
+    return side > pixels[0] and times.get((name, side // 2), np.inf) > 0.3
 
 
-pixels, rounds = (8, 16, 32, 64, 128, 256), 3
+pixels, rounds = (8, 16, 32, 64, 128, 256), 5
 times = {}
-# Several rounds, and the best of them counts: now and then a computer is busy with something else.
-for lap, side in tqdm([(lap, side) for lap in range(rounds) for side in pixels], desc="racing", leave=False):
-    arrays = [rng.normal(size=shape).astype("float32") for shape in ((1, 8, side, side), (8, 8, 3, 3), (8,))]
+# Several rounds, of which the best counts: now and then a computer is busy with something else.
+starts = [(lap, side) for lap in range(rounds) for side in pixels]
+for lap, side in tqdm(starts, desc="racing", leave=False):
+    shapes = (1, 8, side, side), (8, 8, 3, 3), (8,)
+    arrays = [rng.normal(size=shape).astype("float32") for shape in shapes]
     for name, run in runners.items():
         best = times.get((name, side), np.inf)
         if too_slow(name, side) or (lap and best > 0.05):
             continue
-        on = "cpu" if name == "torch, CPU" else device()
-        arguments = [torch.from_numpy(a).to(on) for a in arrays] if "torch" in name else arrays
+        arguments = arrays
+        if run is torch_conv:
+            on = "cpu" if name == "torch, CPU" else device()
+            arguments = [torch.from_numpy(a).to(on) for a in arrays]
         times[name, side] = min(best, seconds(run, arguments))
 
 # %% tags=["demo", "hide-input"]
@@ -1412,34 +1522,53 @@ for name, t in at_64.items():
     print(f"64 × 64, {name:14}{1000 * t:10.3f} ms    {at_64['element loops'] / t:8.0f} times as fast as element loops")
 
 # %% [markdown]
-# All lines run upwards side by side: everybody does the same multiplications, four times as many for twice the side. They differ
-# in what they pay beside the multiplication. Python charges for every step, whatever the step does. The element loops take a step for every
-# product, the window loops a few for every window and filter, and the matrix product a handful for the whole layer: that is why it lies so
-# far below, and flat on the left, where the picture is so small that even a handful of steps outweighs the work.
+# Towards the right all lines rise together: everybody does the same multiplications, four times as many for
+# twice the side. What sets them apart is what they pay besides. Python charges for every step, whatever the
+# step does. The element loops take a step for every product, the window loops a few for every window and
+# filter, the matrix product a handful for the whole layer. That is why it lies so far below, and flat on the
+# left, where the picture is so small that even a handful of steps outweighs the work. A GPU, if yours took
+# part, shows the same thing on another scale: to send it work costs more than this little layer is worth, and
+# it comes into its own with large pictures and many channels.
 #
-# `im2col` is not the end of the story. It copies every pixel up to nine times, and the libraries have ways round that. But the matrix
-# product is still what is at the heart of them, and in unit 05 you will see that the way back through the layer is made of two more.
+# A jump in a line means that the computer was busy with something else: run the cell again.
+#
+# `im2col` is not the end of the story. It copies every pixel up to nine times, and the libraries have ways
+# round that. But the matrix product is still what is at the heart of them, and in unit 05 you will see that
+# the way back through the layer is made of two more.
 
 # %% [markdown]
 # ## What to keep
 #
-# - A convolution layer is a dot product of a filter with every window; the same weights everywhere, and nothing from further away.
+# - A convolution layer is a dot product of a filter with every window; the same weights everywhere, and
+#   nothing from further away.
 # - A filter is as deep as its input. As many filters, so many maps.
-# - Sizes: $\lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$. Parameters: $F(CK^2/g + 1)$. The first does not know about the filters, the second not about the picture.
+# - Sizes: $\lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$. Parameters: $F(CK^2/g + 1)$. The first does not know
+#   about the filters, the second not about the picture.
 # - A rest that no window sees is dropped without a word. `conv_fits` tells.
 # - Libraries correlate. Whoever writes a filter by hand should know.
 # - Windows as columns turn the layer into one matrix product.
 #
 # ### Where the facts come from
 #
-# - **Deck a**: *Learning for vision III: Convolutional networks*, Karel Zimmermann, Czech Technical University in Prague.
+# - **Deck a**: *Learning for vision III: Convolutional networks*, Karel Zimmermann, Czech Technical
+#   University in Prague.
 # - **Deck b**: *Convolutional neural networks*; its slides name neither author nor university.
 # - **Deck c**: *Lecture 5: Convolutional Neural Networks*, from CS231n of Stanford University.
-# - **Deck d**: *Robot Vision (CAP 4453), 18: Convolutional Neural Networks I*, Gonzalo Vaca-Castaño, University of Central Florida.
-# - **Deck e**: *Deep Learning, Lecture 4: Convolutional Neural Networks 1*, Joakim Lindblad, Uppsala University.
-# - The documentation of [`torch.nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html): cross-correlation, groups, rounding down.
-# - Dumoulin and Visin, [*A guide to convolution arithmetic for deep learning*](https://arxiv.org/abs/1603.07285), 2016: sections 7 to 10.
-# - Yu and Koltun, [*Multi-scale context aggregation by dilated convolutions*](https://arxiv.org/abs/1511.07122), 2016: section 9.
+# - **Deck d**: *Robot Vision (CAP 4453), 18: Convolutional Neural Networks I*, Gonzalo Vaca-Castaño,
+#   University of Central Florida.
+# - **Deck e**: *Deep Learning, Lecture 4: Convolutional Neural Networks 1*, Joakim Lindblad, Uppsala
+#   University.
+# - The documentation of
+#   [`torch.nn.Conv2d`](https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html):
+#   cross-correlation, groups, rounding down.
+# - Dumoulin and Visin, [*A guide to convolution arithmetic for deep
+#   learning*](https://arxiv.org/abs/1603.07285), 2016: sections 7 to 10.
+# - Yu and Koltun, [*Multi-scale context aggregation by dilated
+#   convolutions*](https://arxiv.org/abs/1511.07122), 2016: section 9.
 # - Lin, Chen and Yan, [*Network in network*](https://arxiv.org/abs/1312.4400), 2014: 1 × 1 filters.
-# - Simonyan and Zisserman, [*Very deep convolutional networks*](https://arxiv.org/abs/1409.1556), 2015: three 3 × 3 for one 7 × 7.
-# - Chellapilla, Puri and Simard, *High performance convolutional neural networks for document processing*, 2006: convolution as a matrix product.
+# - Simonyan and Zisserman, [*Very deep convolutional networks*](https://arxiv.org/abs/1409.1556), 2015: three
+#   3 × 3 for one 7 × 7.
+# - Krizhevsky, Sutskever and Hinton, *ImageNet classification with deep convolutional neural networks*, 2012:
+#   groups.
+# - Chellapilla, Puri and Simard, *High performance convolutional neural networks for document processing*,
+#   2006: convolution as a matrix product.
