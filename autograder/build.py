@@ -101,17 +101,16 @@ def build(root=ROOT, units=None, check=False):
             holds somebody's work, which a build would overwrite.
     """
     root = Path(root)
-    wanted, built = {}, {}
+    wanted, sources = {}, {}
     for unit in _known(root, units):
-        source = source_notebook(root / "solutions" / unit / f"{unit}.py")
-        student = student_notebook(source, f"notebooks/{unit}/{unit}.ipynb")
-        wanted[_source_path(root, unit)] = _text(source)
+        sources[unit] = source_notebook(_author_path(root, unit))
+        student = student_notebook(sources[unit], f"notebooks/{unit}/{unit}.ipynb")
+        wanted[_source_path(root, unit)] = _text(sources[unit])
         wanted[_student_path(root, unit)] = _text(student)
-        built[unit] = source, student
     if not units:
-        _refuse_orphans(root, built)
+        _refuse_orphans(root, sources)
     stale = [p for p, text in wanted.items() if not p.is_file() or p.read_bytes() != text.encode()]
-    for unit, (source, _) in built.items():
+    for unit, source in sources.items():
         path = _student_path(root, unit)
         if path in stale and path.is_file():
             _refuse_work(path, source, leaks=check)
@@ -130,7 +129,7 @@ def write_sources(root=ROOT, units=None):
     wanted = {}
     for unit in _known(root, units):
         path = _source_path(root, unit)
-        text = _text(source_notebook(root / "solutions" / unit / f"{unit}.py"))
+        text = _text(source_notebook(_author_path(root, unit)))
         if not path.is_file() or path.read_bytes() != text.encode():
             wanted[path] = text
     _write(root, wanted)
@@ -144,7 +143,7 @@ def prove_demo_free(unit, root=ROOT, timeout=300):
 
     Returns the names of the exercises that passed. Raises BuildError at the first cell that fails.
     """
-    nb = source_notebook(Path(root) / "solutions" / unit / f"{unit}.py")
+    nb = source_notebook(_author_path(Path(root), unit))
     nb.cells = [cell for cell in nb.cells if not percent.is_demo(cell)]
     started = []
     client = NotebookClient(
@@ -203,6 +202,10 @@ def _known(root, wanted):
     return list(wanted) if wanted else known
 
 
+def _author_path(root, unit):
+    return root / "solutions" / unit / f"{unit}.py"
+
+
 def _source_path(root, unit):
     return root / "build" / "source" / unit / f"{unit}.ipynb"
 
@@ -225,9 +228,9 @@ def _write(root, texts):
         path.write_bytes(text.encode())
 
 
-def _refuse_orphans(root, built):
+def _refuse_orphans(root, known):
     for path in sorted((root / "notebooks").glob("*/*.ipynb")):
-        if path.stem == path.parent.name and path.stem not in built:
+        if path.stem == path.parent.name and path.stem not in known:
             raise BuildError(f"notebooks/{path.stem}/{path.name}: no solutions/{path.stem}/{path.stem}.py for it")
 
 
