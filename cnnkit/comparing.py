@@ -42,7 +42,7 @@ class Difference:
     index: tuple[int, ...] | None = None
 
 
-def compare(expected, got, tolerance, name="the result", any_float=False):
+def compare(expected, got, tolerance, name="result", any_float=False):
     """The Difference between two plain values, or None.
 
     Args:

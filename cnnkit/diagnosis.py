@@ -45,7 +45,7 @@ def difference(exercise, case, right, got):
         return Difference("mutated", f"{exercise.name} changed its argument {names}. Work on a copy.")
     found = compare(right.value, got.value, exercise.tolerance(case))
     if found and found.part is not None and exercise.returns:
-        return replace(found, text=found.text.replace(f"the result[{found.part}]", exercise.returns[found.part]))
+        return replace(found, text=found.text.replace(f"result[{found.part}]", exercise.returns[found.part]))
     return found
 
 

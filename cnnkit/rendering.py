@@ -23,7 +23,7 @@ def text(verdict):
         ]
         if verdict.hint:
             lines += [f"Hint: {verdict.hint}"]
-        lines += [f"First failing case ({failure.group}): {failure.description}", f"  {failure.message}"]
+        lines += [f"A failing case ({failure.group}): {failure.description}", f"  {failure.message}"]
         for panel in failure.panels:
             lines += [f"  {panel.title}:", *(f"    {row}" for row in _rows(panel.values))]
     if verdict.printed:
@@ -50,13 +50,11 @@ def html(verdict):
                 f"<strong>Hint.</strong> {escape(verdict.hint)}</div>"
             )
         parts.append(
-            f'<div style="margin:.5em 0 .2em">First failing case, <em>{escape(failure.group)}</em>: '
+            f'<div style="margin:.5em 0 .2em">A failing case, <em>{escape(failure.group)}</em>: '
             f"<code>{escape(failure.description)}</code></div>"
             f'<div style="margin:.2em 0">{escape(failure.message)}</div>'
         )
-        if failure.panels:
-            tables = "".join(_panel(panel) for panel in failure.panels)
-            parts.append(f'<div style="display:flex;flex-wrap:wrap;gap:1.2em;margin-top:.5em">{tables}</div>')
+        parts += [_row_of_panels(failure.panels[:-3]), _row_of_panels(failure.panels[-3:])]
     if verdict.printed:
         parts.append(
             '<details style="margin-top:.5em"><summary>What your function printed</summary>'
@@ -92,6 +90,12 @@ def _group_badges(groups):
         for name, (got, of) in groups.items()
     )
     return f'<div style="display:flex;flex-wrap:wrap;gap:.5em;margin-top:.4em;font-size:.9em">{badges}</div>'
+
+
+def _row_of_panels(panels):
+    tables = "".join(_panel(panel) for panel in panels)
+    flow = "display:flex;flex-wrap:wrap;align-items:flex-start;gap:1.2em;margin-top:.5em"
+    return f'<div style="{flow}">{tables}</div>' if panels else ""
 
 
 def _panel(panel):

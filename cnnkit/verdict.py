@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cnnkit import calling, devices, diagnosis, exercises, rendering
-from cnnkit.cases import Case
+from cnnkit.cases import Case, arrays
 from cnnkit.diagnosis import Panel
 from cnnkit.exercises.specification import Exercise
 
@@ -40,10 +40,11 @@ class Verdict:
         passed: whether every case passed.
         bug: name of the known bug that explains the result, or None.
         hint: what a tutor would say about that bug, or "".
-        message: what is wrong with the first failing case, or that nothing is.
+        message: what is wrong with the failing case that is shown, or that nothing is.
         groups: points got and possible per group of cases, {"basics": (2, 2), "stride": (0, 1)}.
         cases: a CaseResult each.
-        printed: what the function printed in the first failing case.
+        shown: index in ``cases`` of the failing one that is easiest to follow, or None.
+        printed: what the function printed in that case.
     """
 
     exercise: str
@@ -55,12 +56,13 @@ class Verdict:
     message: str = ""
     groups: dict[str, tuple[float, float]] = field(default_factory=dict)
     cases: tuple[CaseResult, ...] = ()
+    shown: int | None = None
     printed: str = ""
 
     @property
     def failure(self):
-        """The first case that failed, or None."""
-        return next((case for case in self.cases if not case.passed), None)
+        """The failing case to show, or None."""
+        return None if self.shown is None else self.cases[self.shown]
 
     def text(self):
         return rendering.text(self)
@@ -142,21 +144,39 @@ def judge(expected, outcomes):
     if verdict.passed:
         return replace(verdict, message="All cases pass.")
     if diagnosis.is_error(outcomes[0], "NotImplementedError"):
-        return replace(verdict, message=f"{exercise.name} is not written yet.")
+        return replace(verdict, message=f"{exercise.name} is not written yet.", shown=0)
     bug = diagnosis.name_bug(exercise, rows, expected.mistakes)
-    first = next(got for *_, got, found in rows if found)
+    shown = _clearest(rows)
     return replace(
         verdict,
         bug=bug.name if bug else None,
         hint=bug.hint if bug else "",
-        message=verdict.failure.message,
-        printed=first.printed,
+        message=verdict.cases[shown].message,
+        shown=shown,
+        printed=outcomes[shown].printed,
     )
 
 
 def refused(exercise, message, max_score=0):
     """The Verdict on something that cannot be checked at all."""
     return Verdict(exercise, 0, max_score, False, message=message)
+
+
+def _clearest(rows):
+    """Index of the failing case to show.
+
+    One that fails as the first one does, but with whole numbers, if there is such a case, and small arrays, so that
+    the sums can be done in the head.
+    """
+    first, (case, *_, found) = next((i, row) for i, row in enumerate(rows) if row[-1])
+
+    def effort(i):
+        inputs = list(arrays((rows[i][0].args, rows[i][0].kwargs)))
+        fractions = any((a != np.round(a)).any() for a in inputs)
+        return fractions, sum(a.size for a in inputs), i
+
+    alike = [i for i, row in enumerate(rows) if row[-1] and (row[0].group, row[-1].kind) == (case.group, found.kind)]
+    return min(alike, key=effort) if found.kind == "value" else first
 
 
 def _case_result(exercise, case, right, got, found):
