@@ -70,7 +70,7 @@ def basics(rng):
     yield replace(g, dtype="float32")
     yield Geometry("basics", 3, 3, 3, 5, 5, 3, 3)
     yield Geometry("basics", 3, 3, 3, 3, 3, 3, 3, dtype="float32")
-    yield Geometry("basics", 1, 1, 1, 4, 5, 2, 3)
+    yield Geometry("basics", 1, 1, 1, 4, 5, 2, 3, whole=True)
     yield Geometry("basics", 1, 2, 1, 5, 4, 3, 3)
     yield Geometry("basics", 1, 1, 3, 4, 4, 2, 2)
     yield Geometry("basics", 4, 2, 1, 3, 5, 2, 2, dtype="float32")
