@@ -20,6 +20,8 @@ from autograder.nbgrader_config import ROOT
 
 MAX_BYTES = 50 << 20
 MAX_CELLS = 5000
+ADDED = "added-"
+"""Begins the id of a cell that the student added."""
 
 
 class Refusal(Exception):
@@ -255,5 +257,5 @@ def _is_copy_of_locked(ours, cell):
 
 def _added_cell(number, cell):
     if cell.kind == "code":
-        return new_code_cell(cell.source, id=f"added-{number}")
-    return new_markdown_cell(cell.source, id=f"added-{number}")
+        return new_code_cell(cell.source, id=f"{ADDED}{number}")
+    return new_markdown_cell(cell.source, id=f"{ADDED}{number}")

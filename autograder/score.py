@@ -46,13 +46,13 @@ class Scorer:
     Args:
         seed: what the cases are drawn from.
         isolation: a key of ``sandbox.ISOLATION``.
-        limits: wall times.
+        limits: a ``sandbox.Limits``, or None for the usual ones.
     """
 
-    def __init__(self, seed, isolation="none", limits=Limits()):  # noqa: B008 - frozen
+    def __init__(self, seed, isolation="none", limits=None):
         self._seed = seed
         self._sandbox_class = ISOLATION[isolation]
-        self._limits = limits
+        self._limits = limits or Limits()
         self._expected = {}
         self._sandbox = None
         self._imports = None

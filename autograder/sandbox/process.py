@@ -71,7 +71,7 @@ class ProcessSandbox:
         Lost: where the warm process cannot be started.
     """
 
-    def __init__(self, imports=(), limits=Limits()):  # noqa: B008 - frozen
+    def __init__(self, imports=(), limits=Limits()):
         self.limits = limits
         self._imports = list(imports)
         self._folder = None

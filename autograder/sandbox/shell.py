@@ -9,7 +9,6 @@ import io
 import json
 import os
 import signal
-import sys
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
@@ -167,7 +166,6 @@ def silence():
         os.dup2(null, fd)
     if null > 2:
         os.close(null)
-    sys.stdin = open(0, closefd=False)
 
 
 def _as_json(content):

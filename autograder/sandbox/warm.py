@@ -17,6 +17,7 @@ Messages, each answered by one:
                           {"kind": "callable"} or what the name is instead, then an outcome for each case
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -149,10 +150,8 @@ def end(pid):
 
 
 def kill(pid, number):
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass  # it has ended by itself
 
 
 if __name__ == "__main__":

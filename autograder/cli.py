@@ -1,0 +1,231 @@
+"""The instructor's command line."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+MOST_ROWS = 60
+"""Students in the table at the end; a larger class is in the report."""
+
+console = Console(file=sys.stdout, highlight=False)
+
+
+class Group(click.Group):
+    """Turns the errors that a command may end in into one line and an exit status."""
+
+    def invoke(self, context):
+        from autograder.build import BuildError
+        from autograder.gradebook import GradebookError
+        from autograder.run import GradingError, UsageError
+
+        try:
+            return super().invoke(context)
+        except (UsageError, GradebookError, BuildError) as error:
+            _fail(2, error)
+        except GradingError as error:
+            _fail(3, error)
+
+
+def _fail(status, error):
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {_plain(error)}")
+    sys.exit(status)
+
+
+def _plain(text):
+    from rich.markup import escape
+
+    return escape(" ".join(str(text).split()))
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cnn-course", prog_name="autograder")
+def main():
+    """Build the course's notebooks and grade what students hand in.
+
+    Submissions lie in DIR/<student>/<unit>/<unit>.ipynb. Results go into an output folder of your choice, which is an
+    nbgrader course directory afterwards: start JupyterLab there for formgrader, or call nbgrader's own commands.
+    """
+
+
+@main.command()
+@click.argument("units", metavar="[UNIT]...", nargs=-1)
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a notebook in notebooks/ is stale.")
+def build(units, check):
+    """Build the students' notebooks from solutions/.
+
+    Without UNIT, every unit. A unit that would give a solution away is refused.
+    """
+    from autograder import build as builder
+
+    paths = builder.build(units=list(units) or None, check=check)
+    for path in paths:
+        console.print(f"{'stale:' if check else 'written:'} {path.relative_to(builder.ROOT)}", soft_wrap=True)
+    if not paths:
+        console.print("Everything is up to date.")
+    sys.exit(1 if check and paths else 0)
+
+
+@main.command()
+@click.argument("units", metavar="[UNIT]...", nargs=-1)
+@click.option(
+    "--submitted",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder with <student>/<unit>/<unit>.ipynb.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder for gradebook.db, grades.csv, feedback/, report/index.html.",
+)
+@click.option("--jobs", type=click.IntRange(1), default=None, metavar="N", help="Workers; one per core by default.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=None,
+    metavar="S",
+    help="What the hidden cases are drawn from, in place of the secret seed of the output folder.",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["none"]),
+    default="none",
+    show_default=True,
+    help="Where student code runs. none: ordinary child processes under your account, the only kind so far. They keep "
+    "a crash or a hang where it happened and protect nothing else.",
+)
+@click.option(
+    "--db", metavar="URL", help="Gradebook to use, as nbgrader takes it; gradebook.db in the output folder by default."
+)
+@click.option("--regrade", is_flag=True, help="Grade again what has not changed since it was graded, too.")
+@click.option("--no-feedback", is_flag=True, help="Write no feedback pages.")
+def grade(units, submitted, output, jobs, seed, isolation, db, regrade, no_feedback):
+    """Grade a class.
+
+    Without UNIT, every unit that there are submissions of. A run that was stopped goes on when it is started again;
+    what has not changed is not graded twice.
+
+    Exits with 0 when all were graded, 1 when some were refused (each is named with its reason), 2 where there is
+    nothing to grade or nowhere to write, 3 where the run could not go on.
+    """
+    from autograder.run import Run
+
+    warning = "Student code runs under your account, without isolation: grade only what you would run yourself."
+    console.print(f"[yellow]{warning}[/]", soft_wrap=True)
+    columns = (
+        TextColumn("grading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def notify(done, total, name):
+            progress.update(task, completed=done, total=total, **({"description": _plain(name)} if name else {}))
+
+        run = Run(
+            units=units,
+            submitted=submitted,
+            output=output,
+            jobs=jobs or len(os.sched_getaffinity(0)),
+            seed=seed,
+            isolation=isolation,
+            db=db,
+            regrade=regrade,
+            feedback=not no_feedback,
+            notify=notify,
+        )
+        try:
+            summary = run()
+        except KeyboardInterrupt:
+            progress.stop()
+            console.print("Stopped. What was graded is kept: the same command goes on from here.")
+            sys.exit(130)
+    _show(summary, units)
+    console.print(f"{summary.graded} graded, {summary.unchanged} unchanged, {len(summary.refused)} refused.")
+    console.print(f"Report: {_plain(output / 'report' / 'index.html')}", soft_wrap=True)
+    sys.exit(1 if summary.refused else 0)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder that a class was graded into.",
+)
+@click.option("--db", metavar="URL", help="Its gradebook, where that is not gradebook.db in the folder.")
+def report(output, db):
+    """Write grades.csv, the feedback pages and the report again.
+
+    After marks or comments were given by hand in formgrader, say. Nothing is graded.
+    """
+    from autograder.run import report_again
+
+    _show(report_again(output, db), ())
+    console.print(f"Report: {_plain(output / 'report' / 'index.html')}", soft_wrap=True)
+
+
+@main.command()
+@click.argument("units", metavar="[UNIT]...", nargs=-1)
+@click.option(
+    "--device", default="cpu", show_default=True, help="Where references and answers in torch compute: cpu, cuda."
+)
+def selftest(units, device):
+    """Try the exercises on answers whose marks are known.
+
+    The reference solution must score full marks and the stub 0, each known bug must lose marks and be named, each right
+    answer in another style must score full marks. Exits with 1 where anything is off.
+    """
+    from autograder import selftest as tests
+
+    sys.exit(0 if tests.run(units, device, console) else 1)
+
+
+def _show(summary, units):
+    """The table of students, then who was refused and why."""
+    rows = [row for row in summary.rows if not units or row.unit in units]
+    students = {}
+    for row in rows:
+        students.setdefault((row.student, row.unit), []).append(row)
+    if len(students) <= MOST_ROWS:
+        table = Table(header_style="bold")
+        table.add_column("student")
+        table.add_column("unit")
+        table.add_column("points", justify="right")
+        table.add_column("what was found")
+        for (student, unit), marks in students.items():
+            points = f"{sum(r.score for r in marks):g} / {sum(r.max_score for r in marks):g}"
+            table.add_row(_plain(student), unit, points, _plain(_found(marks)))
+        console.print(table)
+    for (student, unit), reason in sorted(summary.refused.items()):
+        console.print(f"[bold]refused[/] {_plain(student)} {unit}: {_plain(reason)}", soft_wrap=True)
+    for stray in summary.strays:
+        console.print(f"left alone {_plain(stray)}: there is no such unit", soft_wrap=True)
+
+
+def _found(marks):
+    bugs = [f"{row.exercise}: {row.bug}" for row in marks if row.bug]
+    flags = {}
+    for row in marks:
+        for flag in row.flags:
+            flags.setdefault(flag, []).append(row.exercise)
+    told = [
+        f"{flag}: {', '.join(names)}" if len(names) < 4 else f"{flag}: {len(names)}" for flag, names in flags.items()
+    ]
+    return "; ".join(bugs + told)
+
+
+if __name__ == "__main__":
+    main()

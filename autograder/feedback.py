@@ -1,0 +1,193 @@
+"""The page that a student gets back: points, what was wrong and how to go on.
+
+It is one file without scripts. Whatever came from the student is escaped, or was made inert in ``outputs``; the page's
+content security policy lets nothing run or load besides.
+"""
+
+import functools
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import jinja2
+from nbconvert.filters import markdown2html, strip_ansi
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from autograder import ingest, outputs
+from autograder.gradebook import Score
+
+TEMPLATES = Path(__file__).parent / "templates"
+MADE_OF = re.compile(r'<meta name="made-of" content="(\w+)">')
+SHORT = {
+    "missing": "the cell is not in the notebook",
+    "unwritten": "not written yet",
+    "undefined": "not defined when the notebook runs",
+    "timeout": "stopped: took too long",
+    "crash": "ended the whole process",
+}
+"""What a flag of ``score.Graded`` says to a student."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the gradebook says about one submission: scores and comments by the names of the cells, a late penalty."""
+
+    scores: dict[str, Score]
+    comments: dict[str, str] = field(default_factory=dict)
+    penalty: float = 0.0
+
+
+@functools.cache
+def environment():
+    """The jinja2 environment of all pages."""
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    env.filters["mark"] = lambda points: f"{points:g}"
+    return env
+
+
+def write(folder, student, unit, graded, marks):
+    """Write the page of a submission, where it is not up to date already.
+
+    Args:
+        folder: of the results.
+        student, unit: whose page.
+        graded: a ``score.Graded``.
+        marks: a ``Marks``.
+
+    Returns:
+        The path of the page.
+    """
+    path = Path(folder) / "feedback" / student / unit / f"{unit}.html"
+    content = [graded.to_dict(), {name: asdict(score) for name, score in marks.scores.items()}, marks.comments]
+    content += [marks.penalty, _templates()]
+    made_of = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    if not path.is_file() or _made_of(path) != made_of:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(student, unit, graded, marks, made_of), encoding="utf-8")
+    return path
+
+
+def render(student, unit, graded, marks, made_of=""):
+    """The page as text; arguments as for ``write``."""
+    parts = _parts(graded, marks)
+    total = _share(sum(p["score"] for p in parts) - marks.penalty, sum(p["max_score"] for p in parts))
+    return (
+        environment()
+        .get_template("feedback.html")
+        .render(
+            student=student,
+            unit=unit,
+            made_of=made_of,
+            parts=parts,
+            others=[_shown(cell) for cell in graded.notebook.cells if _is_other(cell)],
+            total=total,
+            penalty=marks.penalty,
+            waiting=any(score.waiting for score in marks.scores.values()),
+            code_style=_code_style(),
+        )
+    )
+
+
+def _parts(graded, marks):
+    """What the page says about each exercise and each written answer, in the notebook's order."""
+    parts, solutions = [], {}
+    for cell in graded.notebook.cells:
+        ours = cell.metadata.get("nbgrader", {})
+        name = ours.get("grade_id")
+        if ours.get("solution") and not ours.get("grade"):
+            solutions[name.removesuffix("_solution")] = cell
+        elif ours.get("grade"):
+            score = marks.scores.get(name, Score(0.0, ours["points"]))
+            part = _share(score.score, score.max_score) | {"name": name, "manual": score.manual}
+            if name in graded.verdicts:
+                verdict, flags = graded.verdicts[name], graded.flags.get(name, ())
+                part |= {
+                    "short": _short(verdict, flags),
+                    "card": verdict._repr_html_(),
+                    "cells": [_shown(solutions[name])] if name in solutions and "missing" not in flags else [],
+                    "comment": marks.comments.get(f"{name}_solution"),
+                }
+            else:
+                part |= {
+                    "short": "waits to be read" if score.waiting else "",
+                    "card": "",
+                    "cells": [_shown(cell)],
+                    "comment": marks.comments.get(name),
+                }
+            parts.append(part)
+    return parts
+
+
+def _share(score, max_score):
+    return {"score": score, "max_score": max_score, "percent": round(100 * score / max_score) if max_score else 0}
+
+
+def _short(verdict, flags):
+    if verdict.passed:
+        return "all cases pass"
+    if verdict.bug:
+        return verdict.bug
+    told = [SHORT[flag] for flag in flags if flag in SHORT]
+    return told[0] if told else f"{sum(not case.passed for case in verdict.cases)} cases fail"
+
+
+def _is_other(cell):
+    """Whether a cell is the student's own, or a lesson cell that went wrong."""
+    if cell.metadata.get("nbgrader"):
+        return False
+    failed = any(output.output_type == "error" for output in cell.get("outputs", ()))
+    return cell.id.startswith(ingest.ADDED) or failed
+
+
+def _shown(cell):
+    """A cell as the template shows it."""
+    if cell.cell_type != "code":
+        return {"html": outputs.inert_html(markdown2html(cell.source)), "outputs": []}
+    return {"html": _highlight(cell.source), "outputs": [_shown_output(output) for output in cell.outputs]}
+
+
+def _shown_output(output):
+    if output.output_type == "stream":
+        return {"kind": "text", "content": strip_ansi(output.text)}
+    if output.output_type == "error":
+        return {"kind": "error", "content": strip_ansi("\n".join(output.traceback))}
+    data = output.data
+    for kind in ("image/png", "image/jpeg", "image/gif"):
+        if kind in data:
+            code = re.sub(r"\s", "", data[kind])
+            return {"kind": "image", "content": f"data:{kind};base64,{code}", "alt": data.get("text/plain", "a figure")}
+    if "text/html" in data:
+        return {"kind": "html", "content": data["text/html"]}
+    if "text/markdown" in data:
+        return {"kind": "html", "content": outputs.inert_html(markdown2html(data["text/markdown"]))}
+    return {"kind": "text", "content": data.get("text/plain") or data.get("text/latex", "")}
+
+
+def _highlight(source):
+    return highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
+
+
+@functools.cache
+def _code_style():
+    """Pygments' colours for the light and the dark page."""
+    rules = lambda style: "\n".join(
+        line for line in HtmlFormatter(style=style).get_style_defs(".code").splitlines() if "background" not in line
+    )
+    return f"{rules('default')}\n@media (prefers-color-scheme: dark) {{\n{rules('github-dark')}\n}}"
+
+
+@functools.cache
+def _templates():
+    return [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.html", "feedback.html")]
+
+
+def _made_of(path):
+    with open(path, encoding="utf-8", errors="replace") as page:
+        found = MADE_OF.search(page.read(4000))
+    return found and found[1]

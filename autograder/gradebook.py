@@ -1,0 +1,226 @@
+"""nbgrader's gradebook, through nbgrader's own classes: one writer, opened once for a run.
+
+What is written is what ``nbgrader autograde`` would have written, so that formgrader, manual grading, late penalties,
+``nbgrader generate_feedback`` and ``nbgrader export`` go on from there.
+"""
+
+import contextlib
+import copy
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy
+from nbgrader.api import (
+    Assignment,
+    Comment,
+    Grade,
+    Gradebook,
+    GradeCell,
+    SolutionCell,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
+from nbgrader.converters import GenerateAssignment
+from nbgrader.preprocessors import AssignLatePenalties, InstantiateTests
+from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, parse_utc
+from sqlalchemy.engine import make_url
+
+from autograder.nbgrader_config import course_config
+
+SEED_FILE = "secret-seed.txt"
+
+
+class GradebookError(Exception):
+    """The gradebook cannot be used; the message says why, in one line."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the gradebook holds for one graded cell.
+
+    ``manual`` says whether a person has set the score, ``waiting`` whether one still has to look.
+    """
+
+    score: float
+    max_score: float
+    manual: bool = False
+    waiting: bool = False
+
+
+class Book:
+    """The gradebook at a URL; a context manager.
+
+    Args:
+        url: as nbgrader takes it, "sqlite:////path/gradebook.db".
+        config: nbgrader's configuration.
+
+    Raises:
+        GradebookError: where it cannot be opened or written.
+    """
+
+    def __init__(self, url, config=None):
+        self.url = url
+        self._config = config or course_config()
+        with self._errors():
+            self._book = Gradebook(url, self._config.CourseDirectory.course_id)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._book.close()
+
+    def add_unit(self, unit, source):
+        """Make the gradebook know the graded cells of a unit's source notebook, or bring them up to date.
+
+        Raises:
+            GradebookError: where it holds marks for a version of the unit that had other cells.
+        """
+        nb, resources = copy.deepcopy(source), {"nbgrader": {"notebook": unit, "assignment": unit, "db_url": self.url}}
+        with self._errors():
+            self._book.update_or_create_assignment(unit)
+            for step in GenerateAssignment(config=self._config).preprocessors:
+                if step is not InstantiateTests:  # starts a kernel, for a syntax that is not used here
+                    nb, resources = step(config=self._config)(nb, resources)
+
+    def students(self, unit):
+        """Names of the students who have a submission of the unit."""
+        query = self._book.db.query(SubmittedAssignment.student_id).join(Assignment).filter(Assignment.name == unit)
+        return {student for (student,) in query}
+
+    def write(self, student, unit, notebook, timestamp=None):
+        """Record an autograded notebook as the student's submission of the unit.
+
+        Scores and comments that a person gave stay; nbgrader then asks for another look.
+        """
+        with self._errors():
+            self._book.update_or_create_student(student)
+            more = {"timestamp": timestamp} if timestamp else {}
+            with self._book.db.no_autoflush:  # nbgrader's code links rows that are not in the session yet
+                submission = self._book.update_or_create_submission(unit, student, **more)
+            ours = self._book.find_submission_notebook(unit, unit, student)
+            grades = {grade.name: grade for grade in ours.grades}
+            comments = {comment.name: comment for comment in ours.comments}
+            for cell in notebook.cells:
+                name = cell.metadata.get("nbgrader", {}).get("grade_id")
+                if is_grade(cell):
+                    grades[name].auto_score, _ = determine_grade(cell)
+                    checked = grades[name].auto_score is not None and grades[name].manual_score is None
+                    grades[name].needs_manual_grade = not checked
+                if is_solution(cell):
+                    unchanged = cell.metadata.nbgrader.get("checksum") == compute_checksum(cell)
+                    comments[name].auto_comment = "No response." if unchanged else None
+            ours.late_submission_penalty = None
+            self._book.db.commit()
+            if submission.total_seconds_late > 0:
+                nbgrader = {"notebook": unit, "assignment": unit, "student": student, "db_url": self.url}
+                AssignLatePenalties(config=self._config)(notebook, {"nbgrader": nbgrader})
+
+    def scores(self):
+        """``{(student, unit): {name of the graded cell: Score}}`` of everything in the gradebook."""
+        query = self._submitted(
+            Grade,
+            GradeCell,
+            GradeCell.name,
+            Grade.score,
+            GradeCell.max_score,
+            Grade.manual_score,
+            Grade.needs_manual_grade,
+        )
+        found = {}
+        for student, unit, name, score, max_score, manual, waiting in query:
+            entry = Score(score, max_score, manual is not None, bool(waiting))
+            found.setdefault((student, unit), {})[name] = entry
+        return found
+
+    def comments(self):
+        """``{(student, unit): {name of the cell: comment}}``, without the empty ones."""
+        found = {}
+        for student, unit, name, comment in self._submitted(Comment, SolutionCell, SolutionCell.name, Comment.comment):
+            if comment:
+                found.setdefault((student, unit), {})[name] = comment
+        return found
+
+    def penalties(self):
+        """``{(student, unit): points taken off for being late}``, without zeros."""
+        query = (
+            self._book.db.query(
+                SubmittedAssignment.student_id, Assignment.name, SubmittedNotebook.late_submission_penalty
+            )
+            .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
+            .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+        )
+        return {(student, unit): penalty for student, unit, penalty in query if penalty}
+
+    def _submitted(self, table, cell, *columns):
+        """Rows ``(student, unit, *columns)`` of a table that holds something for each cell of each submission."""
+        return (
+            self._book.db.query(SubmittedAssignment.student_id, Assignment.name, *columns)
+            .select_from(table)
+            .join(cell, cell.id == table.cell_id)
+            .join(SubmittedNotebook, SubmittedNotebook.id == table.notebook_id)
+            .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
+            .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+        )
+
+    @contextlib.contextmanager
+    def _errors(self):
+        try:
+            yield
+        except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError, ValueError, OSError) as error:
+            where = make_safe(self.url)
+            raise GradebookError(f"the gradebook {where} cannot be used: {_first_line(error)}") from error
+        except RuntimeError as error:  # nbgrader's, about cells that were added or removed
+            raise GradebookError(f"{_first_line(error)}; grade into another folder") from error
+
+
+def make_safe(url):
+    """A database's URL as it may be shown, without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return "at that URL"
+
+
+def sqlite_url(folder):
+    return f"sqlite:///{Path(folder).resolve() / 'gradebook.db'}"
+
+
+def secret_seed(folder):
+    """The seed that a course's hidden cases come from: drawn once, kept beside its gradebook.
+
+    Raises:
+        GradebookError: where the file cannot be written or does not hold a number.
+    """
+    path = Path(folder) / SEED_FILE
+    try:
+        if not path.exists():
+            handle, drawn = tempfile.mkstemp(dir=folder)  # readable by its owner alone
+            with open(handle, "w", encoding="ascii") as file:
+                file.write(f"{1 + secrets.randbits(62)}\n")
+            # Whole or not at all, and never over another one.
+            with contextlib.suppress(FileExistsError):
+                os.link(drawn, path)
+            os.unlink(drawn)
+        return int(path.read_text(encoding="ascii"))
+    except OSError as error:
+        raise GradebookError(f"{path} cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise GradebookError(f"{path} should hold one number") from error
+
+
+def read_timestamp(folder):
+    """When a submission was collected, from the timestamp.txt that nbgrader puts beside it; None where it has none."""
+    try:
+        text = (Path(folder) / "timestamp.txt").read_text(encoding="utf-8").strip()
+        return parse_utc(text) if text else None
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
+def _first_line(error):
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

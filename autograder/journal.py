@@ -1,0 +1,149 @@
+"""What a run has found out so far, one line of JSON for each event, written before anything else is.
+
+A run that was killed goes on from here: a result is found again by a key that says what it was made of.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+
+import cnnkit
+
+PACKAGES = ("ipython", "numpy", "torch")
+GRADERS = ("ingest.py", "outputs.py", "score.py", "sandbox")
+
+
+class Busy(Exception):
+    """Another run is writing the same journal."""
+
+
+class Journal:
+    """The events of a folder of results, with an index in memory and the results themselves on disk.
+
+    Lines are ``{"key", "student", "unit", "graded"}``, ``{"student", "unit", "refused"}`` and ``{"written": key}``.
+
+    Args:
+        path: of the file, made where it does not exist. Whatever a killed run left of a last line is cut off.
+
+    Raises:
+        Busy: where another process has it open.
+        OSError: where it cannot be written.
+    """
+
+    def __init__(self, path):
+        self.written = set()
+        self.refused = {}  # by (student, unit): the reason; only while no result came after it
+        self._keys = {}  # by (student, unit): key of the last result
+        self._places = {}  # by key: offset and length of the line
+        self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise Busy from error
+        self._read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._file.close()
+
+    def __contains__(self, key):
+        return key in self._places
+
+    def result(self, key):
+        """The result with that key."""
+        offset, length = self._places[key]
+        self._file.seek(offset)
+        return json.loads(self._file.read(length))["graded"]
+
+    def latest(self):
+        """``((student, unit), result)`` of every submission that was ever graded, in the order of their names."""
+        for who in sorted(self._keys):
+            yield who, self.result(self._keys[who])
+
+    def add(self, key, student, unit, result):
+        """Keep the result of a submission."""
+        self._append({"key": key, "student": student, "unit": unit, "graded": result})
+
+    def refuse(self, student, unit, reason):
+        self._append({"student": student, "unit": unit, "refused": reason})
+
+    def mark_written(self, keys):
+        """Note that results are in the gradebook."""
+        for key in keys:
+            self._append({"written": key})
+
+    def current(self, key, student, unit):
+        """Make the result with that key the last one of its submission, where it is not already."""
+        if self._keys.get((student, unit)) != key or (student, unit) in self.refused:
+            self.add(key, student, unit, self.result(key))
+
+    def _append(self, event):
+        line = json.dumps(event).encode() + b"\n"
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(line)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._note(event, offset, len(line))
+
+    def _note(self, event, offset, length):
+        if "written" in event:
+            self.written.add(event["written"])
+            return
+        who = event["student"], event["unit"]
+        if "refused" in event:
+            self.refused[who] = event["refused"]
+            return
+        self._places[event["key"]] = offset, length
+        self._keys[who] = event["key"]
+        self.refused.pop(who, None)
+
+    def _read(self):
+        self._file.seek(0)
+        offset = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                self._file.truncate(offset)
+                break
+            # A line that a failing disk has garbled counts as never written.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                self._note(json.loads(line), offset, len(line))
+            offset += len(line)
+
+
+def key(student, unit, submitted, skeleton, seed, grader):
+    """What a result was made of, as a short text.
+
+    Args:
+        student, unit: whose it is.
+        submitted: the bytes of the notebook.
+        skeleton: the text of the instructor's.
+        seed: what the cases are drawn from.
+        grader: from ``grader_digest``.
+    """
+    parts = [student, unit, digest(submitted), digest(skeleton.encode()), seed, grader]
+    return digest(json.dumps(parts).encode())
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def grader_digest():
+    """Stands for the specifications, the code that grades and the versions of what it runs on."""
+    ours = Path(__file__).parent
+    files = sorted(Path(cnnkit.__file__).parent.rglob("*.py"))
+    for name in GRADERS:
+        files += sorted((ours / name).rglob("*.py")) if (ours / name).is_dir() else [ours / name]
+    parts = [platform.python_version(), *map(importlib.metadata.version, PACKAGES)]
+    return digest(json.dumps([*parts, *(digest(file.read_bytes()) for file in files)]).encode())

@@ -1,0 +1,435 @@
+"""Grade a class: read the submissions, have them scored by a pool of workers, collect, write.
+
+Workers get and return plain data and hold no credentials. The coordinator alone writes: first the journal, then the
+autograded notebooks and the gradebook, then the pages. A run that was killed goes on from the journal.
+"""
+
+import concurrent.futures
+import csv
+import difflib
+import io
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from traitlets.config.loader import PyFileConfigLoader
+
+from autograder import build, feedback, gradebook, ingest, report
+from autograder.gradebook import Book
+from autograder.ingest import Merged, Refusal, Submission
+from autograder.journal import Busy, Journal, grader_digest, key
+from autograder.nbgrader_config import ROOT
+from autograder.sandbox import Lost
+from autograder.score import Graded, Scorer
+
+JOURNAL = "journal.jsonl"
+BATCH_SECONDS = 2.0
+"""How long results may wait before they go into the gradebook together."""
+
+
+class UsageError(Exception):
+    """The run was asked for something that is not there; one line."""
+
+
+class GradingError(Exception):
+    """The run cannot go on; one line. What was graded stays graded."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A submission that is ready to be scored."""
+
+    submission: Submission
+    key: str
+    merged: Merged
+
+
+@dataclass
+class Row:
+    """One exercise of one student, as grades.csv has it."""
+
+    student: str
+    unit: str
+    exercise: str
+    score: float
+    max_score: float
+    bug: str = ""
+    flags: tuple[str, ...] = ()
+    hint: str = ""
+
+
+@dataclass
+class Summary:
+    """What a run leaves: every row in the gradebook, who was refused and why, what was new in this run."""
+
+    rows: list[Row] = field(default_factory=list)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    strays: list[str] = field(default_factory=list)
+    graded: int = 0
+    unchanged: int = 0
+
+
+@dataclass
+class Run:
+    """One call of the grader.
+
+    Attributes:
+        units: names of the units to grade; empty for every one.
+        submitted: folder with ``<student>/<unit>/<unit>.ipynb``.
+        output: folder for the results; an nbgrader course directory afterwards.
+        jobs: number of workers.
+        seed: what the cases are drawn from; None for the secret one of the output folder.
+        isolation: a key of ``sandbox.ISOLATION``.
+        db: URL of the gradebook; None for gradebook.db in the output folder.
+        regrade: grade again what has not changed, too.
+        feedback: write feedback pages.
+        notify: called with (done, total, name of the submission) as the run goes on.
+        root: the repository.
+    """
+
+    units: tuple[str, ...]
+    submitted: Path
+    output: Path
+    jobs: int = 1
+    seed: int | None = None
+    isolation: str = "none"
+    db: str | None = None
+    regrade: bool = False
+    feedback: bool = True
+    notify: callable = lambda done, total, name: None
+    root: Path = ROOT
+
+    def __call__(self):
+        """Grade.
+
+        Returns:
+            A Summary.
+
+        Raises:
+            UsageError, GradingError, gradebook.GradebookError, build.BuildError
+        """
+        self._check_arguments()
+        units = self.units or tuple(build.units(self.root))
+        submissions, strays = ingest.find(self.submitted, set(units))
+        if not submissions:
+            wanted = " or ".join(units)
+            raise UsageError(f"{self.submitted} holds no <student>/<unit>/<unit>.ipynb of {wanted}")
+        self._make_output()
+        try:
+            with Journal(self.output / JOURNAL) as journal:
+                return self._grade(units, submissions, strays, journal)
+        except Busy as error:
+            raise UsageError(f"another run is grading into {self.output}") from error
+
+    def _check_arguments(self):
+        if not self.submitted.is_dir():
+            raise UsageError(f"{self.submitted} is no folder" if self.submitted.exists() else f"no {self.submitted}")
+        known = build.units(self.root)
+        for unit in self.units:
+            if unit not in known:
+                near = difflib.get_close_matches(unit, known, n=1, cutoff=0.3)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+                raise UsageError(f"no unit {unit}; {hint}")
+
+    def _make_output(self):
+        """Make the output folder an nbgrader course directory; sets the gradebook's URL and its configuration."""
+        self._url = self.db or gradebook.sqlite_url(self.output)
+        name = "nbgrader_config.py"
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+            if not (self.output / name).exists():
+                _write_atomically(self.output / name, _nbgrader_config(self.output, self.submitted, self._url))
+        except OSError as error:
+            raise UsageError(f"{self.output} cannot be written: {error.strerror}") from error
+        try:
+            self._config = PyFileConfigLoader(name, path=str(self.output)).load_config()
+        except Exception as error:  # the file is the instructor's own Python
+            raise UsageError(f"{self.output / name} cannot be used: {type(error).__name__}: {error}") from error
+
+    def _grade(self, units, submissions, strays, journal):
+        seed = gradebook.secret_seed(self.output) if self.seed is None else self.seed
+        summary = Summary(strays=strays)
+        with Book(self._url, self._config) as book:
+            skeletons = self._prepare_units(sorted({s.unit for s in submissions}), book)
+            writer = _Writer(self.output, book, journal)
+            source = _Jobs(submissions, skeletons, seed, journal, self.regrade, writer)
+            try:
+                self._score(source, writer, seed, len(submissions), summary)
+            finally:
+                writer.flush()
+            summary.unchanged = source.unchanged
+            summary.refused = {who: why for who, why in journal.refused.items() if who[1] in units}
+            publish(self.output, book, journal, summary, self.feedback)
+        return summary
+
+    def _prepare_units(self, units, book):
+        build.write_sources(self.root, units)
+        skeletons = {}
+        for unit in units:
+            source = build.source_notebook(self.root / "solutions" / unit / f"{unit}.py")
+            book.add_unit(unit, source)
+            skeletons[unit] = build.student_notebook(source)
+        return skeletons
+
+    def _score(self, source, writer, seed, total, summary):
+        """Keep the pool busy, and hand what comes back to the writer."""
+        todo, running = iter(source), {}
+        pool = _pool(self.jobs, seed, self.isolation)
+        try:
+            exhausted = False
+            while running or not exhausted:
+                # No more than the workers can take, so that a thousand notebooks do not wait in memory.
+                while not exhausted and len(running) < 2 * self.jobs:
+                    job = next(todo, None)
+                    exhausted = job is None
+                    if job:
+                        running[pool.submit(_work, job.merged.to_dict())] = job
+                    self.notify(source.seen - len(running), total, "")
+                done, _ = concurrent.futures.wait(
+                    running, timeout=BATCH_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    job = running.pop(future)
+                    self._collect(job, future, writer, summary)
+                    self.notify(source.seen - len(running), total, job.submission.student)
+                writer.flush_if_due()
+        except BrokenProcessPool as error:
+            raise GradingError("a worker was killed, for want of memory perhaps; start again to go on") from error
+        finally:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            pool.shutdown(cancel_futures=True)
+
+    def _collect(self, job, future, writer, summary):
+        try:
+            result = future.result()
+        except Lost as error:
+            raise GradingError(str(error)) from error
+        except BrokenProcessPool:
+            raise
+        except Exception as error:  # a fault of the grader's own must not cost the class its marks
+            writer.refuse(job.submission, f"the grader failed on it: {type(error).__name__}: {error}")
+            return
+        writer.add(job, result)
+        summary.graded += 1
+
+
+def publish(output, book, journal, summary, pages=True):
+    """Write what people read, from all that was graded into a folder: grades.csv, feedback pages, the report.
+
+    Args:
+        output: the folder.
+        book, journal: its gradebook and journal, open.
+        summary: gets the rows.
+        pages: whether to write feedback pages.
+    """
+    scores, comments, penalties = book.scores(), book.comments(), book.penalties()
+    links = {}
+    for who, result in journal.latest():
+        if who not in scores:  # somebody took it out of the gradebook
+            continue
+        summary.rows += _rows(who, result, scores[who])
+        if pages:
+            marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
+            links[who] = feedback.write(output, *who, Graded.from_dict(result), marks)
+    _write_atomically(output / "grades.csv", _csv(summary.rows))
+    _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report"))
+
+
+def report_again(output, db=None):
+    """Write grades.csv, feedback and report again, with the marks and comments that people gave in the meantime.
+
+    Returns:
+        A Summary.
+
+    Raises:
+        UsageError, gradebook.GradebookError
+    """
+    if not (output / JOURNAL).is_file():
+        raise UsageError(f"nothing was graded into {output}")
+    try:
+        with Journal(output / JOURNAL) as journal, Book(db or gradebook.sqlite_url(output)) as book:
+            summary = Summary(refused=dict(journal.refused))
+            publish(output, book, journal, summary)
+            return summary
+    except Busy as error:
+        raise UsageError(f"a run is grading into {output}") from error
+
+
+class _Jobs:
+    """The submissions that have to be scored, read one at a time; refuses and skips the others on the way."""
+
+    def __init__(self, submissions, skeletons, seed, journal, regrade, writer):
+        self._submissions = submissions
+        self._skeletons = skeletons
+        self._texts = {unit: nbformat.writes(nb) for unit, nb in skeletons.items()}
+        self._seed = seed
+        self._grader = grader_digest()
+        self._journal = journal
+        self._regrade = regrade
+        self._writer = writer
+        self.seen = 0
+        self.unchanged = 0
+
+    def __iter__(self):
+        for submission in self._submissions:
+            self.seen += 1
+            try:
+                job = self._read(submission)
+            except Refusal as refusal:
+                self._writer.refuse(submission, str(refusal))
+                continue
+            if job:
+                yield job
+
+    def _read(self, submission):
+        """The Job, or None where its result is known already."""
+        unit = submission.unit
+        data = ingest.load(submission.path)
+        name = key(submission.student, unit, data, self._texts[unit], self._seed, self._grader)
+        if name in self._journal and not self._regrade:
+            self._journal.current(name, submission.student, unit)
+            self.unchanged += 1
+            if not self._writer.has(submission, name):
+                self._writer.again(submission, name)
+            return None
+        return Job(submission, name, ingest.merge(self._skeletons[unit], ingest.parse(data)))
+
+
+class _Writer:
+    """The one writer: journal first, then notebooks and gradebook, some submissions at a time."""
+
+    def __init__(self, output, book, journal):
+        self._output = output
+        self._book = book
+        self._journal = journal
+        self._known = {}
+        self._waiting = {}
+        self._since = time.monotonic()
+
+    def add(self, job, result):
+        self._journal.add(job.key, job.submission.student, job.submission.unit, result)
+        self.again(job.submission, job.key)
+
+    def again(self, submission, name):
+        """Write a result that the journal has."""
+        self._waiting[name] = submission
+
+    def refuse(self, submission, reason):
+        if self._journal.refused.get((submission.student, submission.unit)) != reason:
+            self._journal.refuse(submission.student, submission.unit, reason)
+
+    def has(self, submission, name):
+        """Whether a result is in the gradebook and its notebook on disk."""
+        unit = submission.unit
+        if unit not in self._known:
+            self._known[unit] = self._book.students(unit)
+        in_book = name in self._journal.written and submission.student in self._known[unit]
+        return in_book and self._path(submission).is_file()
+
+    def flush_if_due(self):
+        if time.monotonic() - self._since > BATCH_SECONDS:
+            self.flush()
+
+    def flush(self):
+        for name, submission in self._waiting.items():
+            notebook = nbformat.from_dict(self._journal.result(name)["notebook"])
+            _write_atomically(self._path(submission), nbformat.writes(notebook) + "\n")
+            timestamp = gradebook.read_timestamp(submission.path.parent)
+            self._book.write(submission.student, submission.unit, notebook, timestamp)
+        self._journal.mark_written(self._waiting)
+        self._waiting.clear()
+        self._since = time.monotonic()
+
+    def _path(self, submission):
+        unit = submission.unit
+        return self._output / "autograded" / submission.student / unit / f"{unit}.ipynb"
+
+
+def _pool(jobs, seed, isolation):
+    """Workers that are forked from a server which has everything imported and nothing running."""
+    # One thread each: there are as many workers as cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["autograder.run", "torch"])
+    return concurrent.futures.ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_start_worker, initargs=(seed, isolation)
+    )
+
+
+def _start_worker(seed, isolation):
+    global _scorer  # what a worker keeps between jobs: its sandbox, and what the exercises expect
+    _scorer = Scorer(seed, isolation)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
+    signal.signal(signal.SIGTERM, lambda *_: _leave())
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    _leave()
+
+
+def _leave():
+    _scorer.close()
+    os._exit(0)
+
+
+def _work(merged):
+    """Score a notebook, in a worker: plain data in, plain data out."""
+    return _scorer.grade(Merged.from_dict(merged)).to_dict()
+
+
+def _rows(who, result, scores):
+    verdicts, flags = result["verdicts"], result["flags"]
+    for name, verdict in verdicts.items():
+        if name in scores:
+            told = (*flags.get(name, ()), *(["manual"] if scores[name].manual else []))
+            score, max_score = scores[name].score, scores[name].max_score
+            yield Row(*who, name, score, max_score, verdict["bug"] or "", told, verdict["hint"])
+
+
+def _csv(rows):
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["student", "unit", "exercise", "score", "max_score", "bug", "flags"])
+    for row in rows:
+        marks = f"{row.score:g}", f"{row.max_score:g}"
+        out.writerow([row.student, row.unit, row.exercise, *marks, row.bug, ";".join(row.flags)])
+    return text.getvalue()
+
+
+def _write_atomically(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def _nbgrader_config(output, submitted, db):
+    return f'''"""Read by nbgrader, by JupyterLab for formgrader when started in this folder, and by `autograder grade`.
+
+Written once, then yours to change.
+"""
+
+from autograder.nbgrader_config import ROOT, course_config
+
+c = get_config()  # noqa: F821 - given by nbgrader
+c.merge(course_config())
+
+c.CourseDirectory.root = {str(output.resolve())!r}
+c.CourseDirectory.db_url = {gradebook.make_safe(db)!r}
+c.CourseDirectory.source_directory = str(ROOT / "build" / "source")
+c.CourseDirectory.release_directory = str(ROOT / "build" / "release")
+c.CourseDirectory.submitted_directory = {str(submitted.resolve())!r}
+c.CourseDirectory.autograded_directory = "autograded"
+c.CourseDirectory.feedback_directory = "feedback"
+c.CourseDirectory.solution_directory = "solution"
+'''
