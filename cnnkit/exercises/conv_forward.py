@@ -269,8 +269,8 @@ class ZeroPad:
 
 
 def conv_window(case, part, index):
-    """The padded window of the first image and filter that a wrong output was computed from."""
-    x, w = case.args[0], case.args[1]
+    """The window, filter and bias that a wrong output was computed from; of many channels the first two."""
+    x, w, b = case.args
     moves = {"stride": 1, "pad": 0, "dilation": 1} | case.kwargs
     n, f, i, j = index
     stride, dilation = moves["stride"], moves["dilation"]
@@ -280,7 +280,7 @@ def conv_window(case, part, index):
     shown = []
     for c in range(min(2, x.shape[1])):
         shown += [(f"window of x[{n}, {c}]", padded[n, c, rows, cols]), (f"w[{f}, {c}]", w[f, c])]
-    return shown
+    return [*shown, (f"b[{f}]", b[f : f + 1, None])]
 
 
 def _stride_on(axis, keep_shape):
