@@ -5,6 +5,7 @@ import importlib
 
 MODULES = {
     "00-start-here": "start_here",
+    "01-hubel-wiesel": "cortex",
     "03-conv-forward": "conv_forward",
 }
 

@@ -7,6 +7,36 @@ that names the numbers. ``device`` is a name for ``cnnkit.device``; None takes t
 """
 
 from cnnkit.oracle.convolution import conv2d, conv_transpose2d, im2col, output_size, zero_pad
+from cnnkit.oracle.cortex import (
+    adaline_step,
+    c_layer,
+    complex_cell,
+    connection_counts,
+    gabor,
+    hypercomplex_cell,
+    perceptron_step,
+    s_layer,
+    simple_cell,
+    tuning_curve,
+)
 from cnnkit.oracle.pooling import avg_pool, max_pool
 
-__all__ = ["avg_pool", "conv2d", "conv_transpose2d", "im2col", "max_pool", "output_size", "zero_pad"]
+__all__ = [
+    "adaline_step",
+    "avg_pool",
+    "c_layer",
+    "complex_cell",
+    "connection_counts",
+    "conv2d",
+    "conv_transpose2d",
+    "gabor",
+    "hypercomplex_cell",
+    "im2col",
+    "max_pool",
+    "output_size",
+    "perceptron_step",
+    "s_layer",
+    "simple_cell",
+    "tuning_curve",
+    "zero_pad",
+]
