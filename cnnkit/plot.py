@@ -184,7 +184,7 @@ def grid(ax, array, at=(0, 0), title="", numbers=True, limit=None, ring=0, cell=
         tint = DIVERGING(0.5 + 0.5 * np.clip(value / limit, -1, 1)) if limit else "none"
         ax.add_patch(Rectangle(corner, cell, cell, facecolor=tint, edgecolor="#888888", linewidth=0.6))
         if not inside:
-            ax.add_patch(Rectangle(corner, cell, cell, fill=False, hatch="////", edgecolor="#888888", alpha=0.5, lw=0))
+            ax.add_patch(Rectangle(corner, cell, cell, fill=False, hatch="////", edgecolor="#888888", alpha=0.75, lw=0))
         if numbers:
             words = str(value) if is_text else f"{value:g}".replace("-", "−")
             text(ax, corner[0] + cell / 2, corner[1] + cell / 2, words, size=10.5 * cell, alpha=1 if inside else 0.6)

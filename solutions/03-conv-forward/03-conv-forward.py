@@ -790,8 +790,6 @@ assert all(fitting[n] == ([] if n % 2 == 0 else list(range(20))) for n in fittin
 # the filter goes, not what it is.
 #
 # </details>
-#
-# $$\text{parameters} = F\,(C \cdot K \cdot K + 1)$$
 
 # %%
 assert 10 * (3 * 5 * 5 + 1) == 76 * 10 == 760 != 750
@@ -799,6 +797,10 @@ assert 16 * (3 * 5 * 5 + 1) == 1216  # deck e: first layer of the ConvNetJS demo
 assert 1 * (1 * 3 * 3 + 1) == 10  # deck e: one 3 x 3 filter, for an image of any size
 
 # %% [markdown]
+# In symbols, for $F$ filters of $K \times K$ over $C$ channels:
+#
+# $$\text{parameters} = F\,(C \cdot K \cdot K + 1)$$
+#
 # **Spot the error.** Deck d counts "6 × 3 × 3 × 3 = 162" parameters for six 3 × 3 × 3 kernels on a 32 × 32 ×
 # 3 image. Some slides later it gives the total as $K_1(3L^2 + 1)$ for $K_1$ filters of size
 # $L \times L \times 3$. Can both be right?
@@ -1029,10 +1031,10 @@ def in_full(f, i, j):
     return *sums, int(biases[f]), sum(sums) + int(biases[f])
 
 
-print("map row col   channel 0  1  2   bias   output")
+line = "{:>3} {:>5} {:>4} {:>12} {:>3} {:>3} {:>7} {:>9}"
+print(line.format("map", "row", "col", "channel 0", "1", "2", "bias", "output"))
 for f, i, j in np.ndindex(2, 3, 3):
     sums = in_full(f, i, j)
-    line = "{:3d} {:3d} {:3d}         {:3d}{:3d}{:3d}    {:3d}      {:3d}"
     print(line.format(f, i, j, *sums))
     assert sums[-1] == deck_b_output[f, i, j]
 
@@ -1133,8 +1135,9 @@ check("conv_1x1", conv_1x1)
 # that VGG's authors give for building it of 3 × 3 filters alone.
 #
 # </details>
-#
-# We need not take that on trust. Change one pixel of the input, send it through three layers, and look
+
+# %% [markdown]
+# We need not take the 7 on trust. Change one pixel of the input, send it through three layers, and look
 # whether the value in the middle moves.
 
 # %%
@@ -1426,7 +1429,7 @@ check("conv_forward", conv_forward)
 # - **element loops**: seven loops, one multiplication at a time;
 # - **window loops**: your `conv_forward_naive`;
 # - **im2col**: your `conv_forward`;
-# - **torch**: `torch.nn.functional.conv2d` on this computer's processor, and on its GPU if it has one.
+# - **torch**: `torch.nn.functional.conv2d` on one core of this computer, and on its GPU if it has one.
 #
 # **Predict.** By what factor is im2col faster than the element loops on 64 × 64 pixels: 10, 100, 1000? Does
 # torch win at every size?
@@ -1435,6 +1438,7 @@ check("conv_forward", conv_forward)
 import time
 
 import torch
+from IPython.display import clear_output
 from tqdm.auto import tqdm
 
 from cnnkit import device
@@ -1481,12 +1485,14 @@ def seconds(run, arguments, budget=0.03):
 
 def too_slow(name, side):
     """Whether the next size, with four times the pixels, would take over a second."""
-    return side > pixels[0] and times.get((name, side // 2), np.inf) > 0.3
+    return side > 64 and times.get((name, side // 2), np.inf) > 0.3
 
 
 pixels, rounds = (8, 16, 32, 64, 128, 256), 5
 times = {}
-# Several rounds, of which the best counts: now and then a computer is busy with something else.
+cores = torch.get_num_threads()
+torch.set_num_threads(1)  # loops cannot use more, either
+# Several rounds, of which the best counts: now and then a computer is busy elsewhere.
 starts = [(lap, side) for lap in range(rounds) for side in pixels]
 for lap, side in tqdm(starts, desc="racing", leave=False):
     shapes = (1, 8, side, side), (8, 8, 3, 3), (8,)
@@ -1500,6 +1506,8 @@ for lap, side in tqdm(starts, desc="racing", leave=False):
             on = "cpu" if name == "torch, CPU" else device()
             arguments = [torch.from_numpy(a).to(on) for a in arrays]
         times[name, side] = min(best, seconds(run, arguments))
+torch.set_num_threads(cores)
+clear_output()  # of the progress bar
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.figure(8.2, 4.4)
@@ -1512,7 +1520,7 @@ for number, name in enumerate(runners):
 ax.set_xticks(pixels, [f"{side} × {side}" for side in pixels])
 ax.set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1], ["10 µs", "100 µs", "1 ms", "10 ms", "100 ms", "1 s"])
 ax.minorticks_off()
-ax.set(xlim=(7, 600), xlabel="pixels", ylabel="time for one image")
+ax.set(xlim=(7, 600), ylim=(None, 3 * max(times.values())), xlabel="pixels", ylabel="time for one image")
 ax.grid(axis="y", color="#888888", alpha=0.3)
 at_64 = {name: times[name, 64] for name in runners}
 plot.show(fig, "Time against picture size, both on logarithmic scales. On 64 by 64 pixels: "
