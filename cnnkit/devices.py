@@ -37,3 +37,19 @@ def using(name):
         yield
     finally:
         _chosen.reset(token)
+
+
+@contextmanager
+def one_thread():
+    """Let torch compute with a single thread inside the ``with`` block.
+
+    The arrays of a check are small, and threads that wait for each other on a busy machine cost more than they bring.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

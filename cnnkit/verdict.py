@@ -95,7 +95,7 @@ class Expected:
     @functools.cached_property
     def mistakes(self):
         """What the known bugs answer; computed when the first wrong answer comes."""
-        with devices.using(self.device):
+        with devices.using(self.device), devices.one_thread():
             return diagnosis.mistaken(self.exercise, self.cases, self.outcomes)
 
 
@@ -113,7 +113,7 @@ def expect(name, seed, device="cpu"):
     """
     exercise = exercises.get(name)
     cases = tuple(exercise.cases(np.random.default_rng([seed, zlib.crc32(name.encode())])))
-    with devices.using(device):
+    with devices.using(device), devices.one_thread():
         outcomes = tuple(calling.run(exercise.oracle, cases, exercise))
     for case, outcome in zip(cases, outcomes, strict=True):
         if case.raises != diagnosis.is_error(outcome, "ValueError") or (outcome.error and not case.raises):
