@@ -6,6 +6,7 @@ import importlib
 MODULES = {
     "00-start-here": "start_here",
     "01-hubel-wiesel": "cortex",
+    "02-filters": "filters",
     "03-conv-forward": "conv_forward",
 }
 

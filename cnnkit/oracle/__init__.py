@@ -19,6 +19,17 @@ from cnnkit.oracle.cortex import (
     simple_cell,
     tuning_curve,
 )
+from cnnkit.oracle.filters import (
+    convmtx2,
+    convolve2d,
+    correlate2d,
+    equivariance_error,
+    fft_convolve2d,
+    laplacian,
+    match_template,
+    sharpen,
+    sobel,
+)
 from cnnkit.oracle.pooling import avg_pool, max_pool
 
 __all__ = [
@@ -29,14 +40,23 @@ __all__ = [
     "connection_counts",
     "conv2d",
     "conv_transpose2d",
+    "convmtx2",
+    "convolve2d",
+    "correlate2d",
+    "equivariance_error",
+    "fft_convolve2d",
     "gabor",
     "hypercomplex_cell",
     "im2col",
+    "laplacian",
+    "match_template",
     "max_pool",
     "output_size",
     "perceptron_step",
     "s_layer",
+    "sharpen",
     "simple_cell",
+    "sobel",
     "tuning_curve",
     "zero_pad",
 ]
