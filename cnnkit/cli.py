@@ -1,0 +1,83 @@
+"""The command ``cnnkit``: look after an installation, and check the exercises of a notebook, from a terminal."""
+
+import sys
+import textwrap
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from cnnkit import doctor, exercises, verdict
+from cnnkit.checking import evaluate
+from cnnkit.notebook import NotebookError, run
+
+
+@click.group()
+def main():
+    """Help with the course on convolutional networks.
+
+    Exit status: 0 where all is well, 1 where a check fails or something is missing, 2 for bad usage.
+    """
+
+
+@main.command("doctor")
+def examine():
+    """Look whether all that the course needs is here, and say how to mend what is not."""
+    table = Table("", "what", "found", header_style="bold")
+    findings = doctor.examine()
+    for finding in findings:
+        table.add_row("ok" if finding.fine else "[bold red]--[/]", finding.what, finding.found)
+    console = Console()
+    console.print(table)
+    for finding in findings:
+        if not finding.fine:
+            console.print(f"{finding.what}: {finding.fix}", markup=False, soft_wrap=True)
+    sys.exit(0 if all(finding.fine for finding in findings) else 1)
+
+
+@main.command()
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="NOTEBOOK...")
+@click.option("--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, mps.")
+@click.option("--quiet", is_flag=True, help="Only the table, no messages.")
+def check(notebooks, device, quiet):
+    """Run notebooks and check every exercise in them.
+
+    Cells run in order, as "Run All" would run them, except for demonstrations, which are left out. A cell that fails
+    does not stop the others. The files stay as they are.
+    """
+    console = Console()
+    results = []
+    for path in notebooks:
+        try:
+            with console.status(f"running {path.name}"):
+                answers, trouble = run(path)
+        except NotebookError as error:
+            console.print(f"{path}: {error}", style="bold red", markup=False, soft_wrap=True)
+            sys.exit(2)
+        for name, answer in answers.items():
+            with console.status(f"checking {name}"):
+                result = evaluate(name, answer, device=device) if answer is not None else _missing(name, trouble)
+            results.append(result)
+            if not quiet and not result.passed:
+                console.print(result.text(), markup=False, highlight=False, soft_wrap=True)
+                console.print()
+    console.print(_table(results))
+    sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+def _missing(name, trouble):
+    """The Verdict on an exercise whose function the notebook does not define."""
+    why = f"; {trouble}" if trouble else ""
+    return verdict.refused(name, f"the notebook defines no {name}{why}", exercises.get(name).max_score)
+
+
+def _table(results):
+    table = Table("exercise", "points", "", header_style="bold")
+    for result in results:
+        note = "" if result.passed else result.bug or result.message
+        table.add_row(result.exercise, f"{result.score:g} of {result.max_score:g}", textwrap.shorten(note, 60))
+    got, possible = sum(r.score for r in results), sum(r.max_score for r in results)
+    table.add_section()
+    table.add_row("all", f"{got:g} of {possible:g}", "", style="bold")
+    return table

@@ -1,0 +1,85 @@
+"""``cnnkit`` in a terminal."""
+
+import sys
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from autograder import build
+from cnnkit import doctor, exercises
+from cnnkit.cli import main
+
+UNIT = "03-conv-forward"
+
+
+def source():
+    return build.source_notebook(build.ROOT / "solutions" / UNIT / f"{UNIT}.py")
+
+
+@pytest.fixture
+def invoke(tmp_path):
+    def run(notebook, *options):
+        path = tmp_path / "work.ipynb"
+        nbformat.write(notebook, path)
+        before = path.read_bytes()
+        result = CliRunner().invoke(main, ["check", str(path), *options])
+        assert path.read_bytes() == before
+        return result
+
+    return run
+
+
+def test_check_finds_full_marks_in_the_solution(invoke):
+    result = invoke(source())
+    assert result.exit_code == 0, result.output
+    points = sum(exercises.get(name).max_score for name in exercises.names(unit=UNIT))
+    assert f"{points} of {points}" in result.output
+
+
+def test_check_says_what_is_not_written_yet(invoke):
+    result = invoke(build.student_notebook(source()))
+    assert result.exit_code == 1
+    for name in exercises.names(unit=UNIT):
+        assert f"{name} is not written yet" in result.output
+
+
+def test_check_names_the_cell_that_kept_a_function_from_being_defined(invoke):
+    notebook = source()
+    cell = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "im2col_solution")
+    cell.source = "1 / 0\n" + cell.source
+    result = invoke(notebook, "--quiet")
+    assert result.exit_code == 1
+    assert "defines no im2col" in result.output
+
+
+@pytest.mark.parametrize(("content", "message"), [("not json", "no notebook"), ("{}", "no notebook")])
+def test_check_refuses_what_it_cannot_read_in_one_line(tmp_path, content, message):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(content)
+    result = CliRunner().invoke(main, ["check", str(path)])
+    assert (result.exit_code, message in result.output) == (2, True)
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_check_refuses_a_missing_file_and_a_notebook_without_exercises(tmp_path, invoke):
+    result = CliRunner().invoke(main, ["check", str(tmp_path / "none.ipynb")])
+    assert (result.exit_code, "no such file" in result.output) == (2, True)
+    result = invoke(nbformat.v4.new_notebook())
+    assert (result.exit_code, "no exercise" in result.output) == (2, True)
+
+
+def test_doctor_finds_this_installation_well():
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert "torch computes on" in result.output
+
+
+def test_doctor_says_how_to_mend_what_is_missing(monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(doctor, "PYTHONS", ((2, 6), (2, 7)))
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0))
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 1
+    assert "install Python 2.6 to 2.7" in result.output
+    assert "no-such-package: run `make lab` again" in result.output
