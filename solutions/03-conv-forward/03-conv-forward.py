@@ -1304,8 +1304,8 @@ plot.show(fig, "The same matrix by rows: row 0, of the upper left weight, is the
 #
 # ### Exercise: `im2col`
 #
-# This one is timed. On 32 images of 32 channels and 40 × 48 pixels, a loop over all windows still passes; a
-# loop over single numbers does not. The rows of the matrix show a way with very few iterations: one slice for
+# This one has to be fast. Its check also calls it on 32 images of 32 channels and 40 × 48 pixels and counts the
+# lines of Python that run: a loop over all windows still passes, a loop over single numbers does not. The rows of the matrix show a way with very few iterations: one slice for
 # each weight, for all images and channels at once. With a stride, the slice takes steps.
 
 # %% solution="im2col"
@@ -1392,7 +1392,7 @@ plot.show(fig, "A matrix of two filters as rows times a matrix of nine windows a
 # %% [markdown]
 # ### Exercise: `conv_forward`
 #
-# One matrix product, timed like `im2col`. You may build on your own `im2col`. If it does not pass yet, begin
+# One matrix product, fast like `im2col`. You may build on your own `im2col`. If it does not pass yet, begin
 # the function with `from cnnkit.oracle import im2col`: it takes the same arguments.
 
 # %% solution="conv_forward"
