@@ -54,15 +54,18 @@ def main():
 
 @main.command()
 @click.argument("units", metavar="[UNIT]...", nargs=-1)
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where a notebook in notebooks/ is stale.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 where something is stale.")
 def build(units, check):
-    """Build the students' notebooks from solutions/.
+    """Build the students' notebooks from solutions/, and the example class from those.
 
     Without UNIT, every unit. A unit that would give a solution away is refused.
     """
     from autograder import build as builder
+    from autograder.examples import make
 
     paths = builder.build(units=list(units) or None, check=check)
+    if not units or make.UNIT in units:
+        paths += make.build(check=check)
     for path in paths:
         console.print(f"{'stale:' if check else 'written:'} {path.relative_to(builder.ROOT)}", soft_wrap=True)
     if not paths:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 from nbconvert.filters import markdown2html, strip_ansi
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -48,6 +49,7 @@ def environment():
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
     env.filters["mark"] = lambda points: f"{points:g}"
+    env.filters["breakable"] = lambda name: Markup("_<wbr>").join(name.split("_"))
     return env
 
 

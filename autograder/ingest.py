@@ -111,7 +111,7 @@ def parse(data):
     except UnicodeDecodeError as error:
         raise Refusal(f"not JSON: byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
-        raise Refusal(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}") from error
+        raise Refusal(f"not JSON: line {error.lineno} is damaged, or the file breaks off there") from error
     except (RecursionError, ValueError) as error:
         raise Refusal(f"not JSON that can be read: {type(error).__name__}") from error
     if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
@@ -214,6 +214,12 @@ def check_name(cell):
     return ours["grade_id"] if ours.get("grade") and not ours.get("solution") else None
 
 
+def solution_name(cell):
+    """Name of the exercise whose answer a cell holds, or None."""
+    ours = cell.metadata.get("nbgrader", {})
+    return ours["grade_id"].removesuffix("_solution") if ours.get("solution") and not ours.get("grade") else None
+
+
 def may_change(cell):
     """Whether a student's version of a skeleton's cell counts."""
     ours = cell.metadata.get("nbgrader", {})
@@ -226,9 +232,7 @@ def _grade_id(cell):
 
 def _solutions(cells):
     """``{index: exercise}`` of the solution cells of a skeleton."""
-    checks = {check_name(cell) for cell in cells}
-    ids = {k: (_grade_id(cell) or "").removesuffix("_solution") for k, cell in enumerate(cells)}
-    return {k: name for k, name in ids.items() if name in checks and may_change(cells[k])}
+    return {k: name for k, name in enumerate(map(solution_name, cells)) if name}
 
 
 def _match(ours, theirs):

@@ -432,4 +432,5 @@ c.CourseDirectory.submitted_directory = {str(submitted.resolve())!r}
 c.CourseDirectory.autograded_directory = "autograded"
 c.CourseDirectory.feedback_directory = "feedback"
 c.CourseDirectory.solution_directory = "solution"
+c.ExportPlugin.to = "nbgrader-export.csv"  # grades.csv is `autograder grade`'s own
 '''

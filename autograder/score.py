@@ -153,7 +153,7 @@ class _Run:
         self.over = True
 
     def _runs(self, index, cell):
-        solution = _solution_name(cell)
+        solution = ingest.solution_name(cell)
         return not (
             cell.cell_type != "code"
             or ingest.check_name(cell)
@@ -177,7 +177,7 @@ class _Run:
         if name in self.missing:
             return f"The cell of {name} is not in the notebook that was handed in."
         for index, cell in enumerate(self.notebook.cells):
-            if _solution_name(cell) != name:
+            if ingest.solution_name(cell) != name:
                 continue
             if index in self.ended:
                 return f"{name} is not defined: its cell did not end well ({self.ended[index]})."
@@ -216,8 +216,3 @@ def check_outputs(result):
         return [card, score]
     message = result.hint or result.message
     return [card, outputs.error("CheckFailed", f"{result.exercise}: 0 of {result.max_score:g} points. {message}")]
-
-
-def _solution_name(cell):
-    ours = cell.metadata.get("nbgrader", {})
-    return ours["grade_id"].removesuffix("_solution") if ours.get("solution") and not ours.get("grade") else None
