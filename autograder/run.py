@@ -42,6 +42,17 @@ class GradingError(Exception):
     """The run cannot go on; one line. What was graded stays graded."""
 
 
+def check_units(units, root=ROOT):
+    """Raise UsageError for a name that is no unit's; it names the nearest."""
+    known = build.units(root)
+    for unit in units:
+        if unit not in known:
+            near = [name for name in known if name.startswith(unit)] or difflib.get_close_matches(unit, known, n=1)
+            raise UsageError(
+                f"no unit {unit}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+            )
+
+
 @dataclass(frozen=True)
 class Job:
     """A submission that is ready to be scored."""
@@ -131,12 +142,7 @@ class Run:
     def _check_arguments(self):
         if not self.submitted.is_dir():
             raise UsageError(f"{self.submitted} is no folder" if self.submitted.exists() else f"no {self.submitted}")
-        known = build.units(self.root)
-        for unit in self.units:
-            if unit not in known:
-                near = difflib.get_close_matches(unit, known, n=1, cutoff=0.3)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-                raise UsageError(f"no unit {unit}; {hint}")
+        check_units(self.units, self.root)
 
     def _make_output(self):
         """Make the output folder an nbgrader course directory; sets the gradebook's URL and its configuration."""

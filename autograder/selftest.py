@@ -1,16 +1,15 @@
 """Try every exercise on answers whose marks are known: reference, stub, known bugs, right answers in other styles."""
 
 import contextlib
-import difflib
-import importlib
 import io
 from dataclasses import dataclass
 
 from rich.table import Table
 
 from autograder import build, ingest
+from autograder.answers import answers
 from autograder.nbgrader_config import ROOT
-from autograder.run import UsageError
+from autograder.run import check_units
 from cnnkit import evaluate, exercises
 
 
@@ -31,7 +30,6 @@ def lines(unit, device="cpu", root=ROOT):
     """
     source = build.source_notebook(root / "solutions" / unit / f"{unit}.py")
     reference, stub = definitions(source), definitions(build.student_notebook(source))
-    variants = answers(unit)
     for name in exercises.names(unit):
         exercise = exercises.get(name)
         try_it = lambda answer, name=name: evaluate(name, answer, device=device)
@@ -45,7 +43,7 @@ def lines(unit, device="cpu", root=ROOT):
                 fault = "loses no marks" if verdict.score >= verdict.max_score else ""
                 fault = fault or ("" if verdict.bug == bug.name else f"named {verdict.bug!r}")
                 yield Line(name, f"bug: {bug.name}", fault)
-        for number, answer in enumerate(variants.get(name, ()), start=1):
+        for number, answer in enumerate(answers(name), start=1):
             yield Line(name, f"right answer {number}", _full(try_it(answer)))
 
 
@@ -63,27 +61,18 @@ def definitions(notebook):
     return namespace
 
 
-def answers(unit):
-    """``{exercise: right answers in other styles}`` of a unit."""
-    return importlib.import_module(f"autograder.answers.{exercises.MODULES[unit]}").ANSWERS
-
-
 def run(units, device, console, root=ROOT):
     """Print a table for the units, or for all; returns whether everything is as it should be.
 
     Raises:
-        UsageError: where there is no such unit.
+        run.UsageError: where there is no such unit.
     """
-    known = build.units(root)
-    for unit in units:
-        if unit not in known:
-            near = difflib.get_close_matches(unit, known, n=1, cutoff=0.3)
-            raise UsageError(f"no unit {unit}" + (f"; did you mean {near[0]}?" if near else ""))
+    check_units(units, root)
     table = Table(header_style="bold")
     for column in ("exercise", "reference", "stub", "bugs named", "other right answers"):
         table.add_column(column, justify="left" if column == "exercise" else "right")
     faults = []
-    for unit in units or known:
+    for unit in units or build.units(root):
         found = {}
         for line in lines(unit, device, root):
             found.setdefault(line.exercise, []).append(line)

@@ -1,4 +1,3 @@
-# ruff: noqa
 """One function never comes back; everything else is right."""
 
 # %% receptive_field

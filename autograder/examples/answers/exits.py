@@ -1,4 +1,3 @@
-# ruff: noqa
 """One function ends the process that runs it; everything else is right."""
 
 # %% conv_1x1

@@ -1,4 +1,3 @@
-# ruff: noqa
 """Some of it is right, some not begun; a name is misspelt, a cell is gone, a cell of its own goes wrong."""
 
 # %% zero_pad

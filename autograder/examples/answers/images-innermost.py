@@ -1,4 +1,3 @@
-# ruff: noqa
 """The columns run over the images first; the matrix product undoes it, so that conv_forward is right."""
 
 # %% im2col

@@ -1,4 +1,3 @@
-# ruff: noqa
 """Everything right, in loops; where speed counts, over the positions of the kernel."""
 
 # %% zero_pad

@@ -1,4 +1,3 @@
-# ruff: noqa
 """The loops turn the kernel round, as a convolution of the textbooks does."""
 
 # %% conv_forward_naive

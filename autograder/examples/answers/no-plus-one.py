@@ -1,4 +1,3 @@
-# ruff: noqa
 """Counts the steps between windows in place of the windows; the rest uses a formula of its own."""
 
 # %% conv_output_size

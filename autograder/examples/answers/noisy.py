@@ -1,4 +1,3 @@
-# ruff: noqa
 """Everything right, with warnings, prints and things on stderr: none of it costs marks."""
 
 # %% zero_pad

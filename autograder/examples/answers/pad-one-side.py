@@ -1,4 +1,3 @@
-# ruff: noqa
 """The ring of zeros is missing below and on the right."""
 
 # %% zero_pad

@@ -1,4 +1,3 @@
-# ruff: noqa
 """Everything right, in whole-array NumPy."""
 
 # %% zero_pad
