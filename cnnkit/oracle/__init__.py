@@ -6,6 +6,18 @@ int or a pair (height, width). Where a window does not fit, ``cnnkit.shapes.conv
 that names the numbers. ``device`` is a name for ``cnnkit.device``; None takes the one in use.
 """
 
+from cnnkit.oracle.activations import (
+    elu,
+    elu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    maxout,
+    maxout_backward,
+    prelu,
+    prelu_backward,
+    swish,
+    swish_backward,
+)
 from cnnkit.oracle.convolution import conv2d, conv_transpose2d, im2col, output_size, zero_pad
 from cnnkit.oracle.cortex import (
     adaline_step,
@@ -30,11 +42,14 @@ from cnnkit.oracle.filters import (
     sharpen,
     sobel,
 )
-from cnnkit.oracle.pooling import avg_pool, max_pool
+from cnnkit.oracle.losses import bce_with_logits, softmax, softmax_loss, svm_loss
+from cnnkit.oracle.pooling import avg_pool, avg_pool_backward, max_pool, max_pool_backward
 
 __all__ = [
     "adaline_step",
     "avg_pool",
+    "avg_pool_backward",
+    "bce_with_logits",
     "c_layer",
     "complex_cell",
     "connection_counts",
@@ -43,20 +58,34 @@ __all__ = [
     "convmtx2",
     "convolve2d",
     "correlate2d",
+    "elu",
+    "elu_backward",
     "equivariance_error",
     "fft_convolve2d",
     "gabor",
     "hypercomplex_cell",
     "im2col",
     "laplacian",
+    "leaky_relu",
+    "leaky_relu_backward",
     "match_template",
     "max_pool",
+    "max_pool_backward",
+    "maxout",
+    "maxout_backward",
     "output_size",
     "perceptron_step",
+    "prelu",
+    "prelu_backward",
     "s_layer",
     "sharpen",
     "simple_cell",
     "sobel",
+    "softmax",
+    "softmax_loss",
+    "svm_loss",
+    "swish",
+    "swish_backward",
     "tuning_curve",
     "zero_pad",
 ]
