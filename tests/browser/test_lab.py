@@ -45,7 +45,8 @@ def test_the_solution_runs_to_the_end_without_an_error(lab, page, screenshot):
     notebook = NotebookPage(page, lab, lab.solution_notebook)
     notebook.run_all()
     cells = notebook.code_cells()
-    assert [cell for cell in cells if cell["errors"] or not cell["ran"]] == []
+    assert [(cell["id"], error) for cell in cells for error in cell["errors"]] == []
+    assert [cell["id"] for cell in cells if not cell["ran"]] == []
     notebook.show_cell(EXERCISE)
     assert "points" in notebook.active_cell.locator(".cnnkit-verdict").inner_text()
     screenshot(page, "03-solution-check")
