@@ -112,7 +112,8 @@ def call(answer, case, exercise):
         if interrupted.is_set():
             raise KeyboardInterrupt from None
         seconds = time.thread_time() - started
-        error = describe(raised, answer, args, kwargs)
+        # What a probe is called with says nothing about the signature of the answer.
+        error = describe(raised, None if exercise.probe else answer, args, kwargs)
     mutated = tuple(name for name, old, new in _named(case, args, kwargs, exercise) if not _same(old, new))
     return Outcome(value, error, mutated, seconds, printed.getvalue())
 
