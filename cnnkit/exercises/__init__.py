@@ -8,6 +8,7 @@ MODULES = {
     "01-hubel-wiesel": "cortex",
     "02-filters": "filters",
     "03-conv-forward": "conv_forward",
+    "04-backprop": "backprop",
     "06-pooling-and-losses": "pooling_and_losses",
 }
 
