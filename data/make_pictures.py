@@ -15,13 +15,10 @@ FONTS = Path(matplotlib.get_data_path(), "fonts", "ttf")
 FINE = 4  # the page is set this many times larger and then averaged down, as a scanner does
 
 HEIGHT, WIDTH = 300, 560
-MARGIN, FIRST_LINE, LINE = 24, 84, 26  # of the page, in pixels
-STYLES = {
-    "heading": ("DejaVuSerif-Bold.ttf", 22),
-    "plain": ("DejaVuSerif.ttf", 16),
-    "italic": ("DejaVuSerif-Italic.ttf", 16),
-}
-HEADING = "What a filter reads"
+MARGIN, BANNER, FIRST_LINE, LINE = 24, (20, 48), 84, 26  # of the page, in pixels
+STYLES = {"plain": "DejaVuSerif.ttf", "negative": "DejaVuSerif.ttf", "italic": "DejaVuSerif-Italic.ttf"}
+SIZE = 16
+HEADING = "What a filter can read"
 TEXT = """\
 A window that slides across a page sees one letter after
 another. It cannot read: it compares. Wherever the ink
@@ -45,7 +42,7 @@ def page():
     """``(image, letters)``: a page under uneven light, and ``(character, style, row, column)`` of each letter."""
     sheet = Image.new("L", (WIDTH * FINE, HEIGHT * FINE), 255)
     pen = ImageDraw.Draw(sheet)
-    fonts = {style: ImageFont.truetype(str(FONTS / file), size * FINE) for style, (file, size) in STYLES.items()}
+    fonts = {style: ImageFont.truetype(str(FONTS / file), SIZE * FINE) for style, file in STYLES.items()}
     letters = []
 
     def write(words, style, left, baseline):
@@ -57,11 +54,12 @@ def page():
             if character != " ":
                 centre = at + font.getlength(character) / 2
                 letters.append((character, style, round(middle / FINE, 1), round(centre / FINE, 1)))
-        pen.text((left, baseline), words, font=font, fill=0, anchor="ls")
+        pen.text((left, baseline), words, font=font, fill=255 if style == "negative" else 0, anchor="ls")
         return left + font.getlength(words)
 
-    write(HEADING, "heading", MARGIN * FINE, 42 * FINE)
-    pen.rectangle((MARGIN * FINE, 52 * FINE, (WIDTH - MARGIN) * FINE, 57 * FINE), fill=0)
+    top, bottom = BANNER
+    pen.rectangle((MARGIN * FINE, top * FINE, (WIDTH - MARGIN) * FINE, bottom * FINE), fill=0)
+    write(HEADING, "negative", (MARGIN + 10) * FINE, 39 * FINE)
     for number, line in enumerate(TEXT.splitlines()):
         at = MARGIN * FINE
         for part, words in enumerate(line.split("*")):
