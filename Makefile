@@ -34,7 +34,7 @@ grade-all: $(to_use)  ## grade every unit of a class (SUBMITTED=dir OUTPUT=dir)
 test: lint  ## run the linter, check that the notebooks are fresh, run all tests
 	@scripts/system-packages
 	$(bin)/autograder build --check
-	$(bin)/python -m pytest -n 2 --dist loadgroup
+	$(bin)/python -m pytest -n 2 --dist loadfile
 
 lint: $(to_develop)  ## run the linter
 	$(bin)/ruff check

@@ -1,5 +1,10 @@
 """What all tests share."""
 
+import os
+
+# One thread for each of the processes that run the tests side by side, set before anything loads torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from hypothesis import settings
 
 # The first example of a run pays for imports, and machines differ: time says nothing about these properties.

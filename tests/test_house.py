@@ -257,7 +257,7 @@ def test_make_test_runs_the_linter_the_build_check_and_the_tests(house):
     assert calls(house) == [
         "ruff check",
         "autograder build --check",
-        "python -m pytest -n 2 --dist loadgroup",
+        "python -m pytest -n 2 --dist loadfile",
     ]
 
 

@@ -18,9 +18,6 @@ from autograder import build
 from autograder.nbgrader_config import course_config
 from cnnkit import exercises
 
-# One course for all of them.
-pytestmark = pytest.mark.xdist_group("stock nbgrader")
-
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = """\
 from autograder.nbgrader_config import course_config

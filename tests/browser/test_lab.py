@@ -1,12 +1,9 @@
 """Unit 03 in a real JupyterLab in a real browser, and formgrader beside it."""
 
 import nbformat
-import pytest
 from notebook_page import NotebookPage
 
 from cnnkit import exercises
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 UNIT = "03-conv-forward"
 EXERCISE = "conv_output_size"
