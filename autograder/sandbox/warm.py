@@ -18,6 +18,7 @@ Messages, each answered by one:
 """
 
 import contextlib
+import ctypes
 import os
 import random
 import signal
@@ -32,6 +33,7 @@ from autograder.sandbox.protocol import Channel, Closed
 from autograder.sandbox.shell import Shell, run_cell, silence
 from cnnkit import calling, exercises
 
+PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 SEED = 0
 """What a student's own random numbers start from, so that grading twice gives the same."""
 
@@ -40,6 +42,7 @@ def main(channel, folder):
     """Serve until the grader hangs up, then end every session."""
     # A library's own thread would not survive a fork.
     tqdm.tqdm.monitor_interval = 0
+    adopt_orphans()
     shell = Shell.start(folder)
     sessions = set()
     try:
@@ -58,12 +61,12 @@ def main(channel, folder):
                     sessions.add(pid)
                     channel.send({"session": pid})
                 case "close":
-                    end(message["session"])
                     sessions.discard(message["session"])
+                    end(message["session"], sessions)
                     channel.send({})
     except Closed:
-        for pid in sessions:
-            end(pid)
+        while sessions:
+            end(sessions.pop(), sessions)
 
 
 def import_lines(lines):
@@ -140,13 +143,31 @@ def reseed():
         sys.modules["torch"].manual_seed(SEED)
 
 
-def end(pid):
-    """Kill a session and all that it started in its process group."""
-    try:
+def adopt_orphans():
+    """Make this process the parent of whatever its sessions leave behind, where the system can do that (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end(pid, others):
+    """Kill a session and all that it started; ``others`` are the sessions that go on."""
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        kill(pid, signal.SIGKILL)
+    kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    while left := children() - others:
+        for orphan in left:
+            kill(orphan, signal.SIGKILL)
+            os.waitpid(orphan, 0)
+
+
+def children():
+    """Processes whose parent this one is; none where the system does not tell."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return set(map(int, file.read().split()))
+    except FileNotFoundError:
+        return set()
 
 
 def kill(pid, number):

@@ -1,0 +1,244 @@
+"""Reading what students hand in, and placing it into the instructor's notebook."""
+
+import json
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from small_course import SOURCE, UNIT, write_unit
+
+from autograder import build, ingest
+from autograder.ingest import Refusal
+
+ANSWER = "def practice(x):\n    return x + x"
+MORE = """\
+# %% [markdown]
+# Text at the end.
+
+# %% tags=["demo"]
+print("a demonstration")
+"""
+
+
+@pytest.fixture(scope="module")
+def skeleton(tmp_path_factory):
+    source = build.source_notebook(write_unit(tmp_path_factory.mktemp("course"), SOURCE + "\n" + MORE))
+    return build.student_notebook(source)
+
+
+@pytest.fixture
+def submitted(skeleton):
+    """A student's copy, to be changed."""
+    return nbformat.reads(nbformat.writes(skeleton), as_version=4)
+
+
+def cell(nb, grade_id):
+    (found,) = (c for c in nb.cells if c.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
+    return found
+
+
+def place(nb, grade_id):
+    return nb.cells.index(cell(nb, grade_id))
+
+
+def merge(skeleton, nb):
+    return ingest.merge(skeleton, ingest.parse(json.dumps(nb).encode()))
+
+
+def sources(nb):
+    return [c.source for c in nb.cells]
+
+
+# Finding
+
+
+def test_submissions_are_found_by_student_and_unit(tmp_path):
+    for folder in ("b/" + UNIT, "a/" + UNIT, "a/99-nothing", "a/.ipynb_checkpoints", ".git/" + UNIT, "c"):
+        (tmp_path / folder).mkdir(parents=True)
+    submissions, strays = ingest.find(tmp_path, {UNIT})
+    assert [(s.student, s.path.relative_to(tmp_path).as_posix()) for s in submissions] == [
+        ("a", f"a/{UNIT}/{UNIT}.ipynb"),
+        ("b", f"b/{UNIT}/{UNIT}.ipynb"),
+    ]
+    assert strays == ["a/99-nothing"]
+
+
+def test_a_missing_file_a_link_and_a_folder_are_refused(tmp_path):
+    secret = tmp_path / "gradebook.db"
+    secret.write_bytes(b"marks")
+    (tmp_path / "link.ipynb").symlink_to(secret)
+    (tmp_path / "folder.ipynb").mkdir()
+    for name, reason in [("none", "no none.ipynb"), ("link", "no ordinary file"), ("folder", "no ordinary file")]:
+        with pytest.raises(Refusal, match=reason):
+            ingest.load(tmp_path / f"{name}.ipynb")
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not JSON: line 1 is damaged"),
+        (b'{"cells": [\n', "not JSON: line 2 is damaged"),
+        (b"\xff\xfe", "not JSON: byte 0 is not UTF-8"),
+        (b"[" * 100_000, "not JSON that can be read"),
+        (b"[]", "JSON, but no notebook"),
+        (b"{}", "JSON, but no notebook"),
+        (b'{"nbformat": "4", "cells": []}', "JSON, but no notebook"),
+        (b'{"nbformat": 4}', "without a list of cells"),
+        (b'{"nbformat": 4, "cells": {}}', "without a list of cells"),
+        (b'{"nbformat": 4, "cells": [3]}', "cell 1 is no cell"),
+        (b'{"nbformat": 4, "cells": [{"cell_type": "code"}]}', "cell 1 has no source text"),
+        (b'{"nbformat": 4, "cells": [{"cell_type": 1, "source": ""}]}', "cell 1 has no source text"),
+        (b'{"nbformat": 99, "cells": []}', "format 99"),
+    ],
+)
+def test_what_is_no_notebook_is_refused_with_its_reason(data, reason):
+    with pytest.raises(Refusal, match=reason) as refusal:
+        ingest.parse(data)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_byte_order_mark_and_lines_in_lists_are_read():
+    data = {"nbformat": 4, "cells": [{"cell_type": "code", "source": ["x = 1\n", "x"], "metadata": {}}]}
+    (read,) = ingest.parse(b"\xef\xbb\xbf" + json.dumps(data).encode())
+    assert read == ingest.Cell("code", "x = 1\nx", None, None)
+
+
+def test_half_a_character_does_not_stop_the_notebook_from_being_written():
+    data = b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": "\\ud800"}]}'
+    ingest.parse(data)[0].source.encode()
+
+
+def test_format_3_is_read(submitted):
+    (read,) = (c for c in ingest.parse(nbformat.writes(submitted, version=3).encode()) if c.grade_id == "practice")
+    assert read.source == 'check("practice", practice)'
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["cell_type", "source", "metadata", "id"]), inner),
+    max_leaves=20,
+)
+
+
+@given(cells=json_values, version=st.integers(-1, 5))
+def test_anything_else_is_read_or_refused(cells, version):
+    try:
+        read = ingest.parse(json.dumps({"nbformat": version, "cells": cells}).encode())
+    except Refusal:
+        return
+    assert all(isinstance(c.source, str) for c in read)
+
+
+# Merging
+
+
+def test_the_released_notebook_comes_back_as_it_is(skeleton):
+    merged = merge(skeleton, skeleton)
+    assert merged.notebook == skeleton
+    assert merged.missing == ()
+    assert merged.imports == ("import numpy as np", "from cnnkit import check")
+
+
+def test_answers_are_placed_by_grade_id_even_where_they_were_moved(skeleton, submitted):
+    cell(submitted, "practice_solution").source = ANSWER
+    cell(submitted, "why_double").source = "Because."
+    submitted.cells.reverse()
+    merged = merge(skeleton, submitted).notebook
+    assert cell(merged, "practice_solution").source == ANSWER
+    assert cell(merged, "why_double").source == "Because."
+    assert [c.id for c in merged.cells] == [c.id for c in skeleton.cells]
+
+
+def test_checks_points_and_flags_are_the_instructors(skeleton, submitted):
+    check = cell(submitted, "practice")
+    check.source = "pass"
+    check.metadata.nbgrader.points = 500
+    check.metadata.tags = ["skip-execution"]
+    cell(submitted, "practice_solution").metadata.nbgrader.solution = False
+    assert merge(skeleton, submitted).notebook == skeleton
+
+
+def test_demonstrations_are_the_instructors(skeleton, submitted):
+    (demo,) = (c for c in submitted.cells if c.source == 'print("a demonstration")')
+    demo.source = "raise SystemExit"
+    assert merge(skeleton, submitted).notebook == skeleton
+
+
+def test_a_changed_lesson_cell_is_the_students(skeleton, submitted):
+    (imports,) = (c for c in submitted.cells if c.source.startswith("import numpy"))
+    imports.source += "\nimport math"
+    merged = merge(skeleton, submitted)
+    assert "import numpy as np\n\nfrom cnnkit import check\nimport math" in sources(merged.notebook)
+    assert "import math" not in merged.imports
+
+
+def test_added_cells_follow_the_cell_that_they_followed(skeleton, submitted):
+    at = place(submitted, "practice_solution")
+    submitted.cells.insert(at, new_code_cell("helper = 2"))
+    submitted.cells.insert(at + 2, new_markdown_cell("A note."))
+    submitted.cells.insert(0, new_code_cell("first = 1"))
+    submitted.cells.append(new_code_cell("  \n"))
+    merged = merge(skeleton, submitted).notebook
+    texts = sources(merged)
+    at = place(merged, "practice_solution")
+    assert texts[0] == "first = 1"
+    assert (texts[at - 1], texts[at + 1]) == ("helper = 2", "A note.")
+    assert len(texts) == len(skeleton.cells) + 3
+    assert len({c.id for c in merged.cells}) == len(texts)
+    nbformat.validate(merged)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_a_cell_that_stands_twice_the_written_one_counts(skeleton, submitted, first):
+    written = nbformat.from_dict(cell(submitted, "practice_solution"))
+    written.source = ANSWER
+    submitted.cells.insert(place(submitted, "practice_solution") + (not first), written)
+    merged = merge(skeleton, submitted).notebook
+    assert cell(merged, "practice_solution").source == ANSWER
+
+
+def test_a_check_that_stands_twice_is_there_once(skeleton, submitted):
+    submitted.cells.append(nbformat.from_dict(cell(submitted, "practice")))
+    assert merge(skeleton, submitted).notebook == skeleton
+
+
+def test_cells_without_metadata_are_known_by_their_ids(skeleton, submitted):
+    cell(submitted, "practice_solution").source = ANSWER
+    for c in submitted.cells:
+        c.metadata = {}
+    merged = merge(skeleton, submitted)
+    assert cell(merged.notebook, "practice_solution").source == ANSWER
+    assert merged.missing == ()
+
+
+def test_lesson_cells_without_ids_are_known_by_their_text(skeleton, submitted):
+    for c in submitted.cells:
+        del c["id"]
+    submitted.nbformat_minor = 4
+    assert merge(skeleton, submitted).notebook == skeleton
+
+
+def test_a_deleted_check_is_restored(skeleton, submitted):
+    del submitted.cells[place(submitted, "practice")]
+    merged = merge(skeleton, submitted)
+    assert merged.notebook == skeleton
+    assert merged.missing == ()
+
+
+def test_a_notebook_without_any_answer_is_refused(skeleton, submitted):
+    del submitted.cells[place(submitted, "practice_solution")]
+    with pytest.raises(Refusal, match="no cell of any exercise of this unit"):
+        merge(skeleton, submitted)
+
+
+def test_an_unknown_grade_id_is_a_cell_like_any_other(skeleton, submitted):
+    stranger = new_code_cell("y = 3", metadata={"nbgrader": {"grade_id": "stranger", "schema_version": 99}})
+    submitted.cells.append(stranger)
+    merged = merge(skeleton, submitted).notebook
+    assert merged.cells[-1].source == "y = 3"
+    assert merged.cells[-1].metadata == {}
