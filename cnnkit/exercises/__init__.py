@@ -9,6 +9,7 @@ MODULES = {
     "02-filters": "filters",
     "03-conv-forward": "conv_forward",
     "04-backprop": "backprop",
+    "05-conv-backward": "conv_backward",
     "06-pooling-and-losses": "pooling_and_losses",
 }
 

@@ -35,7 +35,18 @@ from cnnkit.oracle.backprop import (
     tanh,
     tanh_backward,
 )
-from cnnkit.oracle.convolution import conv2d, conv_transpose2d, im2col, output_size, zero_pad
+from cnnkit.oracle.convolution import (
+    col2im,
+    conv2d,
+    conv2d_backward,
+    conv_backward_w,
+    conv_backward_x,
+    conv_transpose2d,
+    im2col,
+    insert_zeros,
+    output_size,
+    zero_pad,
+)
 from cnnkit.oracle.cortex import (
     adaline_step,
     c_layer,
@@ -70,9 +81,13 @@ __all__ = [
     "avg_pool_backward",
     "bce_with_logits",
     "c_layer",
+    "col2im",
     "complex_cell",
     "connection_counts",
     "conv2d",
+    "conv2d_backward",
+    "conv_backward_w",
+    "conv_backward_x",
     "conv_transpose2d",
     "convmtx2",
     "convolve2d",
@@ -84,6 +99,7 @@ __all__ = [
     "gabor",
     "hypercomplex_cell",
     "im2col",
+    "insert_zeros",
     "laplacian",
     "leaky_relu",
     "leaky_relu_backward",
