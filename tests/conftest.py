@@ -5,8 +5,19 @@ import os
 # One thread for each of the processes that run the tests side by side, set before anything loads torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import settings
 
 # The first example of a run pays for imports, and machines differ: time says nothing about these properties.
 settings.register_profile("course", deadline=None)
 settings.load_profile("course")
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    """Where a reference computes: the processor, and a GPU wherever there is one."""
+    import torch  # not every test needs it
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    return request.param
