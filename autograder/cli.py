@@ -64,8 +64,7 @@ def build(units, check):
     from autograder.examples import make
 
     paths = builder.build(units=list(units) or None, check=check)
-    if not units or make.UNIT in units:
-        paths += make.build(check=check)
+    paths += make.build(units or None, check=check)
     for path in paths:
         console.print(f"{'stale:' if check else 'written:'} {path.relative_to(builder.ROOT)}", soft_wrap=True)
     if not paths:

@@ -1,10 +1,11 @@
-"""Make the shipped class: submissions of unit 03 from the student notebook and the answers in answers/.
+"""Make the shipped class: submissions from the student notebooks and the answers in answers/<number of the unit>/.
 
-``autograder build`` does, when it builds the notebook.
+``autograder build`` does, when it builds a notebook.
 
 An answers file is Python in cells, which find ``np`` and each other in the notebook: ``# %% im2col`` begins an answer,
 ``# %% after im2col`` a cell that the student added after its check, ``# %% without im2col`` takes both cells out. An
-exercise that a file does not mention has the answer of perfect.py, but for the student "blank".
+exercise that a file does not mention has the answer of the unit's perfect.py. Unit 03 has two students more: "blank"
+changed nothing, and the file of "not-json" broke off.
 """
 
 import re
@@ -15,6 +16,7 @@ from nbformat.v4 import new_code_cell
 
 from autograder import ingest
 from autograder.build import ROOT, source_notebook, student_notebook
+from cnnkit import exercises
 
 HERE = Path(__file__).parent
 UNIT = "03-conv-forward"
@@ -22,28 +24,40 @@ MARK = re.compile(r"^# %% (?:(after|without) )?(\w+)\n", re.MULTILINE)
 BROKEN = "not-json"
 
 
-def students():
-    """Names of the class."""
-    return sorted([*(p.stem for p in (HERE / "answers").glob("*.py")), "blank", BROKEN])
+def units():
+    """Names of the units that the class hands in."""
+    return [unit for unit in exercises.MODULES if folder(unit).is_dir()]
 
 
-def submissions():
-    """``{path below this folder: text of the notebook}`` of the class."""
-    source = source_notebook(ROOT / "solutions" / UNIT / f"{UNIT}.py")
+def folder(unit):
+    """Where the answers to a unit lie. It has no unit's name: a folder of that name would be a submission."""
+    return HERE / "answers" / unit.partition("-")[0]
+
+
+def students(unit=UNIT):
+    """Names of those who hand in a unit."""
+    names = [path.stem for path in folder(unit).glob("*.py")]
+    return sorted([*names, "blank", BROKEN] if unit == UNIT else names)
+
+
+def submissions(unit=UNIT):
+    """``{path below this folder: text of the notebook}`` of all who hand in a unit."""
+    source = source_notebook(ROOT / "solutions" / unit / f"{unit}.py")
     released = student_notebook(source)
-    whole = [student for student in students() if student != BROKEN]
-    texts = {student: nbformat.writes(submission(released, student)) + "\n" for student in whole}
-    # As a download that broke off leaves it.
-    texts[BROKEN] = texts["perfect"][: len(texts["perfect"]) // 2]
-    return {Path(student) / UNIT / f"{UNIT}.ipynb": text for student, text in sorted(texts.items())}
+    whole = [student for student in students(unit) if student != BROKEN]
+    texts = {student: nbformat.writes(submission(released, unit, student)) + "\n" for student in whole}
+    if BROKEN in students(unit):
+        # As a download that broke off leaves it.
+        texts[BROKEN] = texts["perfect"][: len(texts["perfect"]) // 2]
+    return {Path(student) / unit / f"{unit}.ipynb": text for student, text in sorted(texts.items())}
 
 
-def submission(released, student):
+def submission(released, unit, student):
     """The notebook that a student hands in: the released one with the answers in it."""
-    parts = [] if student == "blank" else answers(student)
+    parts = [] if student == "blank" else answers(unit, student)
     own = {name for kind, name, _ in parts if not kind}
     if student not in ("blank", "perfect"):
-        parts += [part for part in answers("perfect") if part[1] not in own]
+        parts += [part for part in answers(unit, "perfect") if part[1] not in own]
     written = {name: text for kind, name, text in parts if not kind}
     without = {name for kind, name, _ in parts if kind == "without"}
     nb = nbformat.from_dict({**released, "cells": []})
@@ -62,17 +76,21 @@ def submission(released, student):
     return nb
 
 
-def answers(student):
+def answers(unit, student):
     """``[(kind, exercise, text)]`` of an answers file; kind is "", "after" or "without"."""
-    text = (HERE / "answers" / f"{student}.py").read_text(encoding="utf-8")
+    text = (folder(unit) / f"{student}.py").read_text(encoding="utf-8")
     _, *found = MARK.split(text)
     return [(found[i] or "", found[i + 1], found[i + 2].strip()) for i in range(0, len(found), 3)]
 
 
-def build(check=False):
-    """Write the submissions that are not as they should be, or with ``check`` none; returns their paths."""
+def build(wanted=None, check=False):
+    """Write the submissions that are not as they should be, or with ``check`` none; returns their paths.
+
+    ``wanted`` names the units; None for all.
+    """
     stale = []
-    for path, text in submissions().items():
+    texts = [item for unit in units() if wanted is None or unit in wanted for item in submissions(unit).items()]
+    for path, text in texts:
         path = HERE / path
         if not path.is_file() or path.read_bytes() != text.encode():
             stale.append(path)

@@ -782,7 +782,7 @@ def connection_counts(n_in, n_hidden, k):
 check("connection_counts", connection_counts)
 
 # %% [markdown]
-# Seven inputs are no picture. Take one of 256 × 256 pixels in three colours, and 1000 hidden units which, where they are local, see a window of 5 × 5 pixels in all colours.
+# Seven inputs are no picture. Take deck d's, of 256 × 256 pixels in three colours, and 1000 hidden units which, where they are local, see a window of 5 × 5 pixels in all colours.
 #
 # **Predict.** How many inputs does a single fully connected unit look at? By what factor does locality reduce the weights of the layer, and by what further factor does sharing?
 #
@@ -1485,9 +1485,8 @@ crooked = {
     "T": ["#######", "..#....", "..#....", "..#....", "..#....", "..#....", "..#...."],
     "H": ["#.....#", "#.....#", "#######", "#.....#", "#.....#", "#.....#", "#.....#"],
 }
-for name, rows in crooked.items():
-    letter = np.array([[mark == "#" for mark in row] for row in rows], float)
-    assert all(read(on_retina(letter, *place)) == name for place in spots_to_stand)
+crooked = {name: np.array([[mark == "#" for mark in row] for row in rows], float) for name, rows in crooked.items()}
+assert all(read(on_retina(letter, *place)) == name for name, letter in crooked.items() for place in spots_to_stand)
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(9, 3.3, columns=3)
@@ -1510,7 +1509,20 @@ plot.show(fig, "Share of letters recognised in each of 144 places: the perceptro
 # %% tags=["demo"]
 on_its_side = {read(on_retina(np.rot90(letters["T"]), *place)) for place in spots_to_stand}
 assert "T" not in on_its_side
-print("a T on its side is read as", *on_its_side)
+print("a T on its side is read as", " or ".join(sorted(on_its_side)))
+
+# %% tags=["demo", "hide-input"]
+odd_ones = {
+    "a crooked T": on_retina(crooked["T"], 2, 11), "a crooked H": on_retina(crooked["H"], 10, 3),
+    "a T on its side": on_retina(np.rot90(letters["T"]), 6, 6), "two in one": example,
+}
+fig, axes = plot.figure(8.4, 2.5, columns=4)
+for ax, (name, x) in zip(axes, odd_ones.items(), strict=True):
+    *_, c2 = neocognitron(x, s_layer, c_layer)
+    plot.image(ax, x, name, gray=True)
+    ax.set_xlabel(", ".join(f"{letter} {value:.1f}" for letter, value in zip(letters, c2.ravel(), strict=True)), size=9.5)
+plot.show(fig, "Four pictures with the responses of the four C2 cells. A T with its stem aside and an H with its bar higher up are read rightly. A T on its "
+          "side is taken for another letter. With an H and an X in one picture both of their cells respond.")
 
 # %% [markdown]
 # Two things were missing for a network of today. Fukushima's S-cells learned their templates, but without a teacher, each layer by itself. And ours came from our own heads. In 1989 Yann LeCun and his colleagues kept the plan, shared weights and all, and
@@ -1530,6 +1542,7 @@ print("a T on its side is read as", *on_its_side)
 # - **Deck a**: *Learning for vision III: Convolutional networks*, Karel Zimmermann, Czech Technical University in Prague: the experiment, the map and the columns, the question on $N$ and $n$.
 # - **Deck b**: *Convolutional neural networks*; its slides name neither author nor university: 21, 9 and 3.
 # - **Deck c**: *Lecture 5: Convolutional Neural Networks*, from CS231n of Stanford University: the history from the Mark I on, the perceptron rule.
+# - **Deck d**: *Robot Vision (CAP 4453), 18: Convolutional Neural Networks I*, Gonzalo Vaca-Castaño, University of Central Florida: the picture of 256 × 256 × 3.
 # - **Deck e**: *Deep Learning, Lecture 4: Convolutional Neural Networks 1*, Joakim Lindblad, Uppsala University: hard cases, fully connected layers, the 226.
 # - Hubel, *Tungsten microelectrode for recording from single units*, Science 125 (1957).
 # - Hubel and Wiesel, *Receptive fields of single neurones in the cat's striate cortex*, J. Physiol. 148 (1959), 574–591: bars, angles, fields with their excitatory and inhibitory parts.
