@@ -1053,20 +1053,22 @@ plot.show(fig, "Two overlapping clouds with the line that each rule ended at, an
 # <details><summary>Answer</summary>
 #
 # It never gets to 0. No line separates the corners: (0, 0) silent means $b < 0$; the two single ones firing means $w_1 + b \ge 0$ and $w_2 + b \ge 0$, so together $w_1 + w_2 + b \ge -b > 0$,
-# and the unit fires for (1, 1) as well. Its weights stay whole numbers, and once a round begins with weights that an earlier round began with, everything repeats: it goes round in a circle for ever.
+# and the unit fires for (1, 1) as well. Its weights stay whole numbers, and once a round begins with weights that an earlier round began with, everything repeats: it goes round in a circle for ever. Here this happens
+# at once: from the third round on, each round makes four mistakes and ends where it began.
 #
 # </details>
 
 # %%
 xor = list(zip(np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], float), [0, 1, 1, 0], strict=True))
-w, began_with, right = np.zeros(3), [], []
+w, began_with, missed = np.zeros(3), [], []
 while tuple(w) not in began_with:
     began_with.append(tuple(w))
+    missed.append(0)
     for x, d in xor:
+        missed[-1] += int(w @ x >= 0) != d
         w = oracle.perceptron_step(w, x, d, 1.0)
-    right.append(sum(int(w @ x >= 0) == d for x, d in xor))
-assert max(right) < 4
-print(f"round {len(began_with) + 1} begins with the weights of round {began_with.index(tuple(w)) + 1}: {tuple(map(int, w))}")
+assert began_with.index(tuple(w)) + 1 == 3 == len(began_with)  # the third round ends with what it began with
+assert missed == [3, 3, 4]
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(9.4, 2.5, columns=5, width_ratios=[1, 1, 1, 0.12, 1.7])
@@ -1076,7 +1078,7 @@ for ax, (name, wanted) in zip(axes, targets.items(), strict=False):
     plane(ax, history[-1], wanted, f"{name}: never learned" if changes[-1] else f"{name}: learned")
     axes[4].plot(np.arange(1, len(changes) + 1), changes, "o-", ms=4, lw=1.6, label=name,
                  color=dict(zip(targets, (plot.BLUE, plot.GREEN, plot.VERMILION), strict=True))[name])
-axes[4].set(xlabel="round", ylabel="mistakes in it", ylim=(-0.2, 4.4), xticks=[1, 5, 10, 15, 20])
+axes[4].set(xlabel="round", ylabel="mistakes in the round", ylim=(-0.2, 4.4), xticks=[1, 5, 10, 15, 20])
 axes[4].legend(frameon=False, loc="lower right", fontsize=9, bbox_to_anchor=(1, 0.1))
 plot.show(fig, "AND and OR are separated by a line and learned within a few rounds. XOR is not: however long it learns, the unit makes "
           "four mistakes in each round.")
