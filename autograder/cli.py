@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from autograder.errors import AutograderError, UsageError
+
 MOST_ROWS = 60
 """Students in the table at the end; a larger class is in the report."""
 
@@ -19,16 +21,14 @@ class Group(click.Group):
     """Turns the errors that a command may end in into one line and an exit status."""
 
     def invoke(self, context):
-        from autograder.build import BuildError
-        from autograder.gradebook import GradebookError
-        from autograder.run import GradingError, UsageError
+        from autograder.percent import BuildError
 
         try:
             return super().invoke(context)
-        except (UsageError, GradebookError, BuildError) as error:
+        except AutograderError as error:
+            _fail(error.status, error)
+        except BuildError as error:
             _fail(2, error)
-        except GradingError as error:
-            _fail(3, error)
 
 
 def _fail(status, error):
@@ -118,6 +118,8 @@ def grade(units, submitted, output, jobs, seed, isolation, db, regrade, no_feedb
     Exits with 0 when all were graded, 1 when some were refused (each is named with its reason), 2 where there is
     nothing to grade or nowhere to write, 3 where the run could not go on.
     """
+    if os.name != "posix":
+        raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
     from autograder.run import Run
 
     warning = "Student code runs under your account, without isolation: grade only what you would run yourself."
@@ -139,7 +141,7 @@ def grade(units, submitted, output, jobs, seed, isolation, db, regrade, no_feedb
             units=units,
             submitted=submitted,
             output=output,
-            jobs=jobs or len(os.sched_getaffinity(0)),
+            jobs=jobs or _cores(),
             seed=seed,
             isolation=isolation,
             db=db,
@@ -193,6 +195,11 @@ def selftest(units, device):
     from autograder import selftest as tests
 
     sys.exit(0 if tests.run(units, device, console) else 1)
+
+
+def _cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _show(summary, units):

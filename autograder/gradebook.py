@@ -28,13 +28,10 @@ from nbgrader.preprocessors import AssignLatePenalties, InstantiateTests
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, parse_utc
 from sqlalchemy.engine import make_url
 
+from autograder.errors import GradebookError
 from autograder.nbgrader_config import course_config
 
 SEED_FILE = "secret-seed.txt"
-
-
-class GradebookError(Exception):
-    """The gradebook cannot be used; the message says why, in one line."""
 
 
 @dataclass(frozen=True)

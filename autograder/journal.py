@@ -36,10 +36,11 @@ class Journal:
     """
 
     def __init__(self, path):
-        self.written = set()
+        self.written = {}  # by (student, unit): key of the result that the gradebook holds
         self.refused = {}  # by (student, unit): the reason; only while no result came after it
         self._keys = {}  # by (student, unit): key of the last result
         self._places = {}  # by key: offset and length of the line
+        self._whose = {}  # by key: (student, unit)
         self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,7 +99,7 @@ class Journal:
 
     def _note(self, event, offset, length):
         if "written" in event:
-            self.written.add(event["written"])
+            self.written[self._whose[event["written"]]] = event["written"]
             return
         who = event["student"], event["unit"]
         if "refused" in event:
@@ -106,6 +107,7 @@ class Journal:
             return
         self._places[event["key"]] = offset, length
         self._keys[who] = event["key"]
+        self._whose[event["key"]] = who
         self.refused.pop(who, None)
 
     def _read(self):

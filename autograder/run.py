@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ import nbformat
 from traitlets.config.loader import PyFileConfigLoader
 
 from autograder import build, feedback, gradebook, ingest, report
+from autograder.errors import GradingError, UsageError
 from autograder.gradebook import Book
 from autograder.ingest import Merged, Refusal, Submission
 from autograder.journal import Busy, Journal, grader_digest, key
@@ -32,14 +34,6 @@ from autograder.score import Graded, Scorer
 JOURNAL = "journal.jsonl"
 BATCH_SECONDS = 2.0
 """How long results may wait before they go into the gradebook together."""
-
-
-class UsageError(Exception):
-    """The run was asked for something that is not there; one line."""
-
-
-class GradingError(Exception):
-    """The run cannot go on; one line. What was graded stays graded."""
 
 
 def check_units(units, root=ROOT):
@@ -114,7 +108,7 @@ class Run:
     db: str | None = None
     regrade: bool = False
     feedback: bool = True
-    notify: callable = lambda done, total, name: None
+    notify: Callable = lambda done, total, name: None
     root: Path = ROOT
 
     def __call__(self):
@@ -124,7 +118,7 @@ class Run:
             A Summary.
 
         Raises:
-            UsageError, GradingError, gradebook.GradebookError, build.BuildError
+            errors.AutograderError, build.BuildError
         """
         self._check_arguments()
         units = self.units or tuple(build.units(self.root))
@@ -187,6 +181,7 @@ class Run:
     def _score(self, source, writer, seed, total, summary):
         """Keep the pool busy, and hand what comes back to the writer."""
         todo, running = iter(source), {}
+        others = set(multiprocessing.active_children())
         pool = _pool(self.jobs, seed, self.isolation)
         try:
             exhausted = False
@@ -209,7 +204,7 @@ class Run:
         except BrokenProcessPool as error:
             raise GradingError("a worker was killed, for want of memory perhaps; start again to go on") from error
         finally:
-            for worker in multiprocessing.active_children():
+            for worker in set(multiprocessing.active_children()) - others:
                 worker.terminate()
             pool.shutdown(cancel_futures=True)
 
@@ -256,7 +251,7 @@ def report_again(output, db=None):
         A Summary.
 
     Raises:
-        UsageError, gradebook.GradebookError
+        errors.AutograderError
     """
     if not (output / JOURNAL).is_file():
         raise UsageError(f"nothing was graded into {output}")
@@ -337,7 +332,8 @@ class _Writer:
         unit = submission.unit
         if unit not in self._known:
             self._known[unit] = self._book.students(unit)
-        in_book = name in self._journal.written and submission.student in self._known[unit]
+        in_book = self._journal.written.get((submission.student, unit)) == name
+        in_book = in_book and submission.student in self._known[unit]
         return in_book and self._path(submission).is_file()
 
     def flush_if_due(self):

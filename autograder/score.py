@@ -55,7 +55,7 @@ class Scorer:
         self._limits = limits or Limits()
         self._expected = {}
         self._sandbox = None
-        self._imports = None
+        self._lesson = None
 
     def __enter__(self):
         return self
@@ -120,10 +120,10 @@ class Scorer:
 
     def _sandbox_for(self, imports, names):
         """A sandbox that has what the lesson imports loaded; the last one, where it is for the same lesson."""
-        wanted = [*imports, "from cnnkit.exercises import get", *(f"get({name!r})" for name in names)]
-        if self._imports != wanted:
+        lesson = list(imports), names
+        if self._lesson != lesson:
             self.close()
-            self._sandbox, self._imports = self._sandbox_class(wanted, self._limits), wanted
+            self._sandbox, self._lesson = self._sandbox_class(*lesson, self._limits), lesson
         return self._sandbox
 
 

@@ -65,7 +65,7 @@ def run(units, device, console, root=ROOT):
     """Print a table for the units, or for all; returns whether everything is as it should be.
 
     Raises:
-        run.UsageError: where there is no such unit.
+        errors.UsageError: where there is no such unit.
     """
     check_units(units, root)
     table = Table(header_style="bold")

@@ -176,7 +176,7 @@ def test_silence_is_a_timeout():
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with ProcessSandbox(["import numpy as np", "import matplotlib.pyplot"], PATIENT) as sandbox:
+    with ProcessSandbox(["import numpy as np", "import matplotlib.pyplot"], ["practice"], PATIENT) as sandbox:
         yield sandbox
 
 
@@ -189,7 +189,7 @@ def session(sandbox):
 
 @pytest.fixture(scope="module")
 def hasty():
-    with ProcessSandbox(["import numpy as np", "from cnnkit.exercises import get; get('practice')"], HASTY) as sandbox:
+    with ProcessSandbox(["import numpy as np"], ["practice"], HASTY) as sandbox:
         yield sandbox
 
 
@@ -444,9 +444,22 @@ def test_a_sandbox_that_cannot_start_says_why():
         Broken(limits=PATIENT)
 
 
+def test_an_exercise_that_is_not_there_is_an_error():
+    with pytest.raises(Lost, match="there is no exercise 'no_such_exercise'"):
+        ProcessSandbox(exercises=["no_such_exercise"], limits=PATIENT)
+
+
 def test_an_import_that_fails_is_left_to_the_lessons_own_cell():
-    with ProcessSandbox(["import no_such_module"], PATIENT) as sandbox, sandbox.session() as session:
+    with ProcessSandbox(["import no_such_module"], limits=PATIENT) as sandbox, sandbox.session() as session:
         assert run(session, "import no_such_module") == [("error", "ModuleNotFoundError")]
+        assert sandbox.failed == ["import no_such_module: No module named 'no_such_module'"]
+
+
+def test_what_a_lesson_needs_is_loaded_before_a_session_starts(sandbox):
+    assert sandbox.failed == []
+    with sandbox.session() as session:
+        ((_, data),) = run(session, "import sys\n[m in sys.modules for m in ('matplotlib.pyplot', 'cnnkit.exercises')]")
+    assert data == {"text/plain": "[True, True]"}
 
 
 def test_ctrl_c_in_the_graders_terminal_does_not_reach_students_code(sandbox):

@@ -1,6 +1,6 @@
 """Where student code runs.
 
-    with ProcessSandbox(imports) as sandbox:              a warm process that has the lesson's libraries loaded
+    with ProcessSandbox(imports, names) as sandbox:       a warm process that has the lesson's libraries loaded
         with sandbox.session() as session:                 one student's notebook: a fork of it
             outputs = session.run(source)                  one cell
             reply = session.check("im2col", cases)         one exercise: a fork of the session

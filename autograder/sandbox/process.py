@@ -10,12 +10,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import autograder
+import cnnkit
 from autograder.sandbox import protocol
 from autograder.sandbox.protocol import Channel, Closed, ProtocolError
 from cnnkit.calling import Outcome, Problem
 
 PASSED_ON = {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX"}
 """What a student's process sees of the grader's environment variables, which may hold credentials."""
+OURS = list(dict.fromkeys(str(Path(package.__file__).parents[1]) for package in (autograder, cnnkit)))
+"""Where the packages lie that the far side needs."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,20 @@ class ProcessSandbox:
     """A warm process and the sessions forked from it.
 
     Args:
-        imports: lines of import statements that the lesson begins with, to be loaded once.
+        imports: import statements of the lesson, to be loaded once.
+        exercises: names of its exercises.
         limits: wall times.
+
+    Attributes:
+        failed: import statements that could not be run, with the reason.
 
     Raises:
         Lost: where the warm process cannot be started.
     """
 
-    def __init__(self, imports=(), limits=Limits()):
+    def __init__(self, imports=(), exercises=(), limits=Limits()):
         self.limits = limits
-        self._imports = list(imports)
+        self._load = {"do": "load", "imports": list(imports), "exercises": list(exercises)}
         self._folder = None
         self._warm = None
         self._channel = None
@@ -111,7 +119,8 @@ class ProcessSandbox:
 
     def command(self, fd, folder):
         """The command line of the warm process; another sandbox wraps it."""
-        return [sys.executable, "-m", "autograder.sandbox.warm", str(fd), str(folder)]
+        # -P: without the current folder on the path, which may be one of submissions.
+        return [sys.executable, "-P", "-m", "autograder.sandbox.warm", str(fd), str(folder)]
 
     def environment(self):
         kept = {name: value for name, value in os.environ.items() if name in PASSED_ON}
@@ -120,7 +129,7 @@ class ProcessSandbox:
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONPATH": os.pathsep.join(OURS),
             # More threads would not survive a fork, and every core has a sandbox of its own.
             **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
         }
@@ -139,7 +148,7 @@ class ProcessSandbox:
                 start_new_session=True,  # so that Ctrl-C in the grader's terminal does not reach it
             )
         try:
-            self._ask({"do": "import", "lines": self._imports}, self.limits.start)
+            self.failed = self._ask(self._load, self.limits.start)["failed"]
         except (Closed, TimeoutError) as error:
             self._warm.kill()
             said = self._warm.communicate()[1].decode(errors="replace").strip().splitlines()

@@ -7,7 +7,7 @@
 
 Messages, each answered by one:
 
-    to the warm process   {"do": "import", "lines": [...]}     {"failed": [...]}
+    to the warm process   {"do": "load", "imports": [line...], "exercises": [name...]}   {"failed": [...]}
                           {"do": "open", "folder": path} and a channel     {"session": number}
                           {"do": "close", "session": number}   {}
     to a session          {"do": "run", "source": text, "seconds": s}      {"outputs": [...], "ok": bool}
@@ -49,8 +49,10 @@ def main(channel, folder):
         while True:
             message, _ = channel.receive()
             match message["do"]:
-                case "import":
-                    channel.send({"failed": import_lines(message["lines"])})
+                case "load":
+                    failed = load(message["imports"], message["exercises"])
+                    silence()  # from here on nobody reads stderr
+                    channel.send({"failed": failed})
                 case "open":
                     theirs = channel.receive_channel()
                     pid = os.fork()
@@ -69,14 +71,19 @@ def main(channel, folder):
             end(sessions.pop(), sessions)
 
 
-def import_lines(lines):
-    """Run the import statements of a lesson, so that every session has them loaded; returns those that fail."""
+def load(imports, names):
+    """Run the import statements of a lesson and import its exercises, so that every session has them loaded.
+
+    Returns the statements that failed, with the reason: the lesson's own cell will do so again.
+    """
     failed = []
-    for line in lines:
+    for line in imports:
         try:
             exec(line, {})
-        except Exception as error:  # the lesson's own cell will tell the student
+        except Exception as error:
             failed.append(f"{line}: {error}")
+    for name in names:
+        exercises.get(name)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     return failed
@@ -96,6 +103,7 @@ def session(channel, shell, folder):
     """Run cells and start checks, as the grader asks."""
     os.setpgid(0, 0)
     os.chdir(folder)
+    sys.path.insert(0, "")  # a notebook can import what its %%writefile has written
     reseed()
     check_pid = None
     while True:
@@ -176,5 +184,4 @@ def kill(pid, number):
 
 
 if __name__ == "__main__":
-    silence()
     main(Channel(socket.socket(fileno=int(sys.argv[1]))), sys.argv[2])

@@ -1,0 +1,613 @@
+"""Grading a class, from the command line to the gradebook: real processes, a real gradebook, nbgrader itself."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbgrader.api import Gradebook
+from small_course import SOLUTION, SOURCE, UNIT, write_unit
+
+from autograder import build, cli, gradebook, selftest
+from autograder.errors import GradebookError, UsageError
+from autograder.examples import make
+from autograder.ingest import merge, parse, skeleton
+from autograder.run import Run
+from autograder.sandbox import Limits
+from autograder.score import Graded, Scorer
+
+pytestmark = pytest.mark.xdist_group("grading")
+
+EXAMPLES = Path(make.__file__).parent
+CONV = make.UNIT
+POINTS = {
+    "zero_pad": 2,
+    "conv_output_size": 5,
+    "conv_fits": 4,
+    "conv_params": 3,
+    "conv_forward_naive": 8,
+    "conv_1x1": 2,
+    "receptive_field": 3,
+    "im2col": 6,
+    "conv_forward": 6,
+}
+# What every example loses: exercise: (points, bug, flags).
+LOSSES = {
+    "blank": {name: (points, "", "unwritten") for name, points in POINTS.items()},
+    "endless-loop": {"receptive_field": (3, "", "timeout")},
+    "exits": {"conv_1x1": (2, "", "crash")},
+    "half-done": {
+        "conv_output_size": (2, "dilation ignored", ""),
+        "conv_fits": (4, "", "undefined"),
+        "conv_params": (3, "one bias in all", ""),
+        "conv_forward_naive": (1, "dilation ignored", ""),
+        "conv_1x1": (2, "", "missing"),
+    },
+    "images-innermost": {"im2col": (6, "columns with the image innermost", "")},
+    "in-loops": {},
+    "kernel-flipped": {"conv_forward_naive": (8, "kernel flipped", "")},
+    "no-plus-one": {"conv_output_size": (5, "no +1", "")},
+    "noisy": {},
+    "pad-one-side": {"zero_pad": (2, "one side only", "")},
+    "perfect": {},
+}
+
+
+def designed():
+    """The rows that grades.csv should have."""
+    for student, losses in sorted(LOSSES.items()):
+        for name, points in POINTS.items():
+            lost, bug, flags = losses.get(name, (0, "", ""))
+            yield [student, CONV, name, f"{points - lost}", f"{points}", bug, flags]
+
+
+def autograder(*arguments, **more):
+    """Run the command line; returns the finished process."""
+    command = [sys.executable, "-m", "autograder.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, **more)
+
+
+def rows(output):
+    with open(output / "grades.csv", newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def submit(folder, student, notebook, unit=UNIT):
+    path = folder / student / unit / f"{unit}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = notebook if isinstance(notebook, str) else nbformat.writes(notebook)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# The shipped class
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """The example class, graded by the command line: ``(finished process, output folder, its TMPDIR)``."""
+    output, scratch = tmp_path_factory.mktemp("class") / "results", tmp_path_factory.mktemp("scratch")
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    done = autograder("grade", CONV, "--submitted", EXAMPLES, "--output", output, env=environment)
+    return done, output, scratch
+
+
+@pytest.fixture
+def copied(graded, tmp_path):
+    """A copy of the graded class, to be changed."""
+    output = tmp_path / "results"
+    shutil.copytree(graded[1], output)
+    config = output / "nbgrader_config.py"
+    config.write_text(config.read_text().replace(str(graded[1]), str(output)))
+    return output
+
+
+def test_the_shipped_class_is_fresh():
+    assert make.build(check=True) == []
+
+
+def test_every_example_scores_as_designed(graded):
+    header, *found = rows(graded[1])
+    assert header == ["student", "unit", "exercise", "score", "max_score", "bug", "flags"]
+    assert found == list(designed())
+
+
+def test_the_refused_one_is_named_with_its_reason(graded):
+    done, output, _ = graded
+    assert done.returncode == 1, done.stderr
+    reason = r"not JSON: line \d+ is damaged, or the file breaks off there"
+    assert re.search(rf"refused not-json {CONV}: {reason}", done.stdout)
+    assert re.search(rf"not-json</th><td>{CONV}</td><td>{reason}", (output / "report" / "index.html").read_text())
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "11 graded, 0 unchanged, 1 refused." in done.stdout
+
+
+def test_the_table_in_the_terminal_has_every_student(graded):
+    for student, losses in LOSSES.items():
+        total = 39 - sum(lost for lost, *_ in losses.values())
+        assert re.search(rf"{student} .*{total} / 39", graded[0].stdout)
+
+
+def test_no_process_and_no_file_is_left(graded):
+    scratch = graded[2]
+    mark = f"TMPDIR={scratch}".encode()
+    assert [p for p in Path("/proc").glob("[0-9]*/environ") if mark in _read(p)] == []
+    assert list(scratch.iterdir()) == []
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended, or is not ours
+        return b""
+
+
+def test_a_second_run_grades_nothing_again(copied):
+    before = (copied / "grades.csv").read_bytes()
+    done = autograder("grade", CONV, "--submitted", EXAMPLES, "--output", copied)
+    assert "0 graded, 11 unchanged, 1 refused." in done.stdout, done.stderr
+    assert done.returncode == 1
+    assert (copied / "grades.csv").read_bytes() == before
+
+
+def test_feedback_names_the_bug_its_hint_and_the_failing_case(graded):
+    page = (graded[1] / "feedback" / "kernel-flipped" / CONV / f"{CONV}.html").read_text(encoding="utf-8")
+    assert "31 of 39 points" in page
+    assert "Looks like: kernel flipped" in page
+    assert "Your kernel is turned by 180 degrees" in page
+    assert "A failing case" in page
+    assert "secret" not in page
+
+
+def test_outputs_of_the_students_cells_are_in_the_notebook(graded):
+    nb = nbformat.read(graded[1] / "autograded" / "half-done" / CONV / f"{CONV}.ipynb", as_version=4)
+    nbformat.validate(nb)
+    added = [cell for cell in nb.cells if cell.id.startswith("added-")]
+    assert [output.output_type for cell in added for output in cell.outputs] == [
+        "execute_result",
+        "display_data",
+        "error",
+    ]
+    assert "image/png" in added[0].outputs[1].data
+    assert not any(
+        "demo" in cell.metadata.get("tags", []) and cell.outputs for cell in nb.cells if cell.cell_type == "code"
+    )
+
+
+def test_the_seed_is_secret_and_stays(graded, copied):
+    path = graded[1] / gradebook.SEED_FILE
+    assert path.stat().st_mode & 0o777 == 0o600
+    seed = int(path.read_text())
+    assert seed > 2**32
+    assert gradebook.secret_seed(copied) == seed
+    for file in [*copied.rglob("*.html"), *copied.rglob("*.ipynb"), copied / "grades.csv", copied / "journal.jsonl"]:
+        assert str(seed) not in file.read_text(encoding="utf-8"), file
+
+
+def nbgrader(folder, *arguments):
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_nbgrader_exports_the_same_scores(copied):
+    nbgrader(copied, "export")
+    with open(copied / "nbgrader-export.csv", newline="", encoding="utf-8") as file:
+        found = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(file)}
+    assert found == {s: (39 - sum(lost for lost, *_ in losses.values()), 39) for s, losses in LOSSES.items()}
+    assert rows(copied)[1:] == list(designed())
+
+
+def test_nbgraders_own_autograde_and_feedback_give_the_same(copied):
+    student = "no-plus-one"
+    with gradebook.Book(gradebook.sqlite_url(copied)) as book:
+        before = book.scores()
+    nbgrader(copied, "autograde", CONV, "--student", student, "--force")
+    with gradebook.Book(gradebook.sqlite_url(copied)) as book:
+        assert book.scores() == before
+    nbgrader(copied, "generate_feedback", CONV, "--student", student, "--force")
+    page = (copied / "feedback" / student / CONV / f"{CONV}.html").read_text(encoding="utf-8")
+    assert "Looks like: no +1" in page
+
+
+def test_marks_and_comments_by_hand_stay_and_are_shown(copied):
+    with Gradebook(gradebook.sqlite_url(copied), "cnn-course") as book:
+        book.find_grade("im2col", CONV, CONV, "images-innermost").manual_score = 4
+        comment = book.find_comment("im2col_solution", CONV, CONV, "images-innermost")
+        comment.manual_comment = "Nearly <right>."
+        book.db.commit()
+    done = autograder("report", "--output", copied)
+    assert done.returncode == 0, done.stderr
+    assert [CONV, "im2col", "4", "6", "columns with the image innermost", "manual"] in [row[1:] for row in rows(copied)]
+    page = (copied / "feedback" / "images-innermost" / CONV / f"{CONV}.html").read_text(encoding="utf-8")
+    assert "37 of 39 points" in page and "Nearly &lt;right&gt;." in page
+    autograder("grade", CONV, "--submitted", EXAMPLES, "--output", copied, "--regrade")
+    assert "4" in [row[3] for row in rows(copied) if row[:3] == ["images-innermost", CONV, "im2col"]]
+
+
+def test_another_seed_gives_the_same_scores():
+    lesson = skeleton(CONV)
+    for student in ("half-done", "no-plus-one", "pad-one-side", "in-loops"):
+        text = (EXAMPLES / student / CONV / f"{CONV}.ipynb").read_bytes()
+        with Scorer(seed=4) as scorer:
+            found = scorer.grade(merge(lesson, parse(text)))
+        lost = {name: v.max_score - v.score for name, v in found.verdicts.items() if v.score < v.max_score}
+        assert lost == {name: points for name, (points, *_) in LOSSES[student].items()}
+        assert json.loads(json.dumps(found.to_dict())) == json.loads(
+            json.dumps(Graded.from_dict(found.to_dict()).to_dict())
+        )
+
+
+# A small course: what goes wrong, and what goes on
+
+RIGHT = "def practice(x):\n    return x + x"
+WRONG = "def practice(x):\n    return x * x"
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    root = tmp_path_factory.mktemp("course")
+    write_unit(root)
+    return root
+
+
+@pytest.fixture
+def notebook(course):
+    """A function from the text of an answer to the notebook that holds it."""
+    released = skeleton(UNIT, course)
+
+    def make(answer=RIGHT, written=None, added=""):
+        nb = nbformat.from_dict(json.loads(json.dumps(released)))
+        for cell in nb.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if name == "practice_solution":
+                cell.source = answer
+            if name == "why_double" and written:
+                cell.source = written
+        if added:
+            nb.cells.append(nbformat.v4.new_code_cell(added))
+        return nb
+
+    return make
+
+
+@pytest.fixture
+def grade(course, tmp_path):
+    """A function that grades the folder "submitted" into "results"."""
+
+    def run(**more):
+        return Run(units=(UNIT,), submitted=tmp_path / "submitted", output=tmp_path / "results", root=course, **more)()
+
+    return run
+
+
+def found(summary):
+    return {row.student: (row.score, row.bug, row.flags) for row in summary.rows}
+
+
+def test_written_answers_wait_for_a_person(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "silent", notebook())
+    submit(tmp_path / "submitted", "talks", notebook(written="Two times is **twice** <script>alert(1)</script>."))
+    assert found(grade()) == {"silent": (1, "", ()), "talks": (1, "", ())}
+    with gradebook.Book(gradebook.sqlite_url(tmp_path / "results")) as book:
+        scores = {who[0]: marks["why_double"] for who, marks in book.scores().items()}
+        assert (scores["silent"].waiting, scores["talks"].waiting) == (False, True)
+        assert book.comments()["silent", UNIT]["why_double"] == "No response."
+    page = (tmp_path / "results" / "feedback" / "talks" / UNIT / f"{UNIT}.html").read_text()
+    assert "Some answers still wait for a person" in page and "<strong>twice</strong>" in page
+    assert "<script" not in page
+
+
+def test_what_has_changed_is_graded_again_and_nothing_else(grade, notebook, tmp_path):
+    for student in ("a", "b"):
+        submit(tmp_path / "submitted", student, notebook(WRONG))
+    assert found(grade()) == dict.fromkeys("ab", (0, "squared", ()))
+    submit(tmp_path / "submitted", "b", notebook(RIGHT))
+    second = grade()
+    assert (second.graded, second.unchanged) == (1, 1)
+    assert found(second) == {"a": (0, "squared", ()), "b": (1, "", ())}
+    third = grade(regrade=True)
+    assert (third.graded, third.unchanged) == (2, 0)
+    # Going back to an older version is no new work, and its marks are those of then.
+    submit(tmp_path / "submitted", "b", notebook(WRONG))
+    fourth = grade()
+    assert fourth.graded == 0
+    assert found(fourth)["b"] == (0, "squared", ())
+
+
+def test_a_changed_lesson_or_seed_means_grading_again(grade, notebook, course, tmp_path):
+    submit(tmp_path / "submitted", "a", notebook())
+    assert grade().graded == 1
+    assert grade(seed=5).graded == 1
+    try:
+        write_unit(course, SOURCE.replace("What is twice a number?", "What is two times a number?"))
+        assert grade(seed=5).graded == 1
+    finally:
+        write_unit(course)
+
+
+def test_marks_for_other_cells_are_not_overwritten(grade, notebook, course, tmp_path):
+    submit(tmp_path / "submitted", "a", notebook())
+    grade()
+    other = SOURCE.replace('written="why_double"', 'written="another"')
+    try:
+        write_unit(course, other)
+        with pytest.raises(GradebookError, match=r"Cannot add or remove cells .* grade into another folder"):
+            grade()
+    finally:
+        write_unit(course)
+
+
+def test_a_refused_submission_stays_refused_until_it_is_mended(grade, notebook, tmp_path):
+    folder = tmp_path / "submitted"
+    submit(folder, "other", nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
+    (folder / "empty" / UNIT).mkdir(parents=True)
+    submit(folder, "good", notebook())
+    summary = grade()
+    assert found(summary) == {"good": (1, "", ())}
+    assert summary.refused == {
+        ("other", UNIT): "no cell of any exercise of this unit is in the notebook",
+        ("empty", UNIT): f"no {UNIT}.ipynb in the folder",
+    }
+    submit(folder, "other", notebook())
+    shutil.rmtree(folder / "empty")
+    submit(folder, "empty", notebook())
+    assert grade().refused == {}
+
+
+def test_a_late_penalty_of_nbgraders_is_taken_off(grade, notebook, tmp_path):
+    path = submit(tmp_path / "submitted", "late", notebook())
+    (path.parent / "timestamp.txt").write_text("2025-03-02 10:00:00 UTC\n")
+    grade()
+    with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
+        book.update_or_create_assignment(UNIT, duedate="2025-03-01 10:00:00 UTC")
+    config = tmp_path / "results" / "nbgrader_config.py"
+    config.write_text(config.read_text() + 'c.LateSubmissionPlugin.penalty_method = "zero"\n')
+    assert grade(regrade=True).graded == 1
+    page = (tmp_path / "results" / "feedback" / "late" / UNIT / f"{UNIT}.html").read_text()
+    assert "1 points were taken off for being late" in page
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "9" * 400])
+def test_a_time_that_cannot_be_read_is_none(tmp_path, text):
+    (tmp_path / "timestamp.txt").write_text(text)
+    assert gradebook.read_timestamp(tmp_path) is None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from autograder.run import Run
+
+def notify(done, total, name):
+    if name:  # a result has come in
+        os.kill(os.getpid(), getattr(signal, sys.argv[4]))
+
+Run(units=(sys.argv[3],), submitted=Path("submitted"), output=Path("results"), root=Path(sys.argv[1]),
+    notify=notify, jobs=int(sys.argv[2]))()
+"""
+
+
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
+def test_a_run_that_was_stopped_goes_on(grade, notebook, course, tmp_path, how):
+    for student in "abcde":
+        submit(tmp_path / "submitted", student, notebook())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    arguments = [sys.executable, "-c", KILLED, str(course), "2", UNIT, how]
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode != 0
+    wait_for_the_end_of(scratch)
+    # As a write that was cut off leaves it.
+    with open(tmp_path / "results" / "journal.jsonl", "a") as journal:
+        journal.write('{"key": "half a li')
+    summary = grade()
+    assert 0 < summary.graded < 5
+    assert summary.graded + summary.unchanged == 5
+    assert found(summary) == dict.fromkeys("abcde", (1, "", ()))
+    with sqlite3.connect(tmp_path / "results" / "gradebook.db") as db:
+        assert db.execute("select count(*) from submitted_notebook").fetchone() == (5,)
+        assert db.execute("select count(*) from grade where auto_score is not null").fetchone() == (10,)
+    assert grade().graded == 0
+
+
+def wait_for_the_end_of(scratch, seconds=60):
+    """Until no process with that TMPDIR is left; fails when it takes too long."""
+    mark, deadline = f"TMPDIR={scratch}".encode(), time.monotonic() + seconds
+    while any(mark in _read(path) for path in Path("/proc").glob("[0-9]*/environ")):
+        assert time.monotonic() < deadline, "processes linger"
+
+
+def test_what_the_journal_has_and_the_gradebook_lost_is_written_again(grade, notebook, tmp_path):
+    for student in "ab":
+        submit(tmp_path / "submitted", student, notebook())
+    grade()
+    results = tmp_path / "results"
+    with Gradebook(gradebook.sqlite_url(results), "cnn-course") as book:
+        book.remove_submission(UNIT, "a")
+    (results / "autograded" / "b" / UNIT / f"{UNIT}.ipynb").unlink()
+    summary = grade()
+    assert (summary.graded, summary.unchanged) == (0, 2)
+    assert found(summary) == {"a": (1, "", ()), "b": (1, "", ())}
+    assert (results / "autograded" / "b" / UNIT / f"{UNIT}.ipynb").is_file()
+
+
+def test_a_fault_of_the_grader_refuses_one_submission_and_no_other(grade, notebook, tmp_path, monkeypatch):
+    from autograder import run
+
+    for student in "ab":
+        submit(tmp_path / "submitted", student, notebook())
+    collect = run.Run._collect
+
+    def faulty(self, job, future, writer, summary):
+        if job.submission.student == "a":
+            future.result()
+            future._exception = ZeroDivisionError("a fault")
+        collect(self, job, future, writer, summary)
+
+    monkeypatch.setattr(run.Run, "_collect", faulty)
+    summary = grade()
+    assert summary.refused == {("a", UNIT): "the grader failed on it: ZeroDivisionError: a fault"}
+    assert found(summary) == {"b": (1, "", ())}
+
+
+# What a cell or a function does to the process it runs in
+
+
+def outcome(notebook, course, limits=None, **more):
+    with Scorer(seed=3, limits=limits or Limits(cell=120, check=120)) as scorer:
+        return scorer.grade(merge(skeleton(UNIT, course), parse(nbformat.writes(notebook(**more)).encode())))
+
+
+def test_a_cell_that_ends_the_process_is_left_out_and_the_rest_counts(notebook, course):
+    graded = outcome(notebook, course, answer=RIGHT, added="import os; os._exit(0)")
+    assert graded.verdicts["practice"].passed
+    (output,) = graded.notebook.cells[-1].outputs
+    assert output.evalue == "the process ended here: does it exit, or crash?"
+
+
+def test_an_answer_that_ends_the_process_scores_nothing_and_says_so(notebook, course):
+    graded = outcome(notebook, course, answer=f"{RIGHT}\nimport os; os._exit(0)")
+    assert graded.verdicts["practice"].score == 0
+    assert "its cell did not end well" in graded.verdicts["practice"].message
+    assert graded.flags["practice"] == ["undefined"]
+
+
+def test_an_answer_whose_cell_fails_says_why(notebook, course):
+    graded = outcome(notebook, course, answer="def practice(x:\n    return x")
+    assert re.search("its cell ended in SyntaxError", graded.verdicts["practice"].message)
+
+
+def test_the_function_as_it_is_at_the_check_counts(notebook, course):
+    graded = outcome(notebook, course, answer=RIGHT, added="practice = None")
+    assert graded.verdicts["practice"].passed
+
+
+# Bad input, from the command line
+
+
+@pytest.fixture(scope="module")
+def handed_in(tmp_path_factory):
+    """One blank submission of the course's own unit 00."""
+    folder = tmp_path_factory.mktemp("handed in")
+    submit(folder, "blank", skeleton(UNIT))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--submitted", "nowhere", "--output", "out"], "error: no nowhere"),
+        (["--submitted", "file", "--output", "out"], "error: file is no folder"),
+        (
+            ["--submitted", "empty", "--output", "out"],
+            "error: empty holds no <student>/<unit>/<unit>.ipynb of 00-start",
+        ),
+        (["03-conv-forwrd", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
+        (["03", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
+        (["zzz", "--submitted", "in", "--output", "out"], "there are 00-start-here, "),
+        (["--submitted", "in", "--output", "taken"], "error: the gradebook sqlite:///"),
+        (["--submitted", "in", "--output", "out", "--db", "sqlite:////no/such/folder/g.db"], "unable to open database"),
+        (
+            ["--submitted", "in", "--output", "out", "--db", "nonsense"],
+            "error: the gradebook at that URL cannot be used",
+        ),
+        (["--submitted", "in", "--output", "seedless"], "secret-seed.txt should hold one number"),
+        (["--submitted", "in", "--output", "odd"], "nbgrader_config.py cannot be used: NameError"),
+        (["--submitted", "in", "--output", "file"], "Directory 'file' is a file"),
+        (["--submitted", "in", "--output", "file/below"], "error: file/below cannot be written: Not a directory"),
+        (["--submitted", "in"], "Missing option '--output'"),
+        (["--submitted", "in", "--output", "out", "--jobs", "0"], "0 is not in the range"),
+    ],
+)
+def test_bad_usage_is_one_clear_line_and_2(tmp_path, monkeypatch, handed_in, arguments, message):
+    (tmp_path / "in").symlink_to(handed_in)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "taken" / "gradebook.db").mkdir(parents=True)
+    (tmp_path / "seedless").mkdir()
+    (tmp_path / "seedless" / gradebook.SEED_FILE).write_text("not a number")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "nbgrader_config.py").write_text("c = undefined")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli.main, ["grade", *arguments])
+    assert done.exit_code == 2, done.stdout
+    line = done.stderr.strip().splitlines()[-1]
+    assert message in line
+    assert "Traceback" not in done.stderr
+
+
+def test_two_runs_do_not_write_one_journal(grade, notebook, tmp_path):
+    from autograder.journal import Journal
+
+    submit(tmp_path / "submitted", "a", notebook())
+    (tmp_path / "results").mkdir()
+    with (
+        Journal(tmp_path / "results" / "journal.jsonl"),
+        pytest.raises(UsageError, match="another run is grading into"),
+    ):
+        grade()
+
+
+def test_a_report_on_nothing_is_refused(tmp_path):
+    done = CliRunner().invoke(cli.main, ["report", "--output", str(tmp_path)])
+    assert (done.exit_code, done.stderr) == (2, f"error: nothing was graded into {tmp_path}\n")
+
+
+def test_a_password_in_a_url_is_not_shown(tmp_path, handed_in):
+    url = "postgresql://teacher:swordfish@localhost:1/course"
+    arguments = ["grade", "--submitted", str(handed_in), "--output", str(tmp_path / "out"), "--db", url]
+    done = CliRunner().invoke(cli.main, arguments)
+    assert done.exit_code == 2
+    assert "swordfish" not in done.stdout + done.stderr
+    assert "swordfish" not in (tmp_path / "out" / "nbgrader_config.py").read_text()
+
+
+# The selftest
+
+
+class Pages:
+    """Stands for the console."""
+
+    def __init__(self):
+        self.lines = []
+
+    def print(self, line, **_):
+        self.lines.append(str(line))
+
+
+def test_the_selftest_passes(course):
+    pages = Pages()
+    assert selftest.run((UNIT,), "cpu", pages, course)
+    assert pages.lines[-1] == "All is as it should be."
+
+
+def test_the_selftest_says_what_is_off(course, monkeypatch):
+    monkeypatch.setattr(selftest, "answers", lambda name: [lambda x: x * x])
+    write_unit(course, SOURCE.replace(SOLUTION, SOLUTION.replace("x + x", "x + 1")))
+    pages = Pages()
+    try:
+        assert not selftest.run((UNIT,), "cpu", pages, course)
+    finally:
+        write_unit(course)
+    told = "\n".join(pages.lines)
+    assert "practice, reference: 0 of 1" in told
+    assert "practice, right answer 1: 0 of 1" in told
+    assert pages.lines[-1] == "2 of these are off."
+
+
+def test_the_command_names_every_unit(course):
+    assert build.units(course) == [UNIT]
+    done = CliRunner().invoke(cli.main, ["selftest", "no-such-unit"])
+    assert done.exit_code == 2 and "there are 00-start-here, " in done.stderr
