@@ -57,8 +57,8 @@ from cnnkit import plot
 #
 # with $k$ for the size of the window and $s$ for its stride.
 #
-# **Predict.** This is CS231n's example, which decks b, c and e show: 4 × 4, windows of 2 × 2, stride 2. What
-# comes out?
+# **Predict.** This is CS231n's example, which deck c shows: 4 × 4, windows of 2 × 2, stride 2. What comes
+# out?
 
 # %%
 x = np.array([[1, 1, 2, 4],
@@ -141,8 +141,7 @@ plot.show(fig, "Seven cells. Size 2, stride 2: three windows, the last cell unse
 # <details><summary>Answer</summary>
 #
 # $P$ does not occur in it. From $(i-1)D + 1$ to $iD$ there are $D$ rows, so it takes blocks of 2 × 2, side by
-# side, whatever $P$ is. The windows should end at $(i-1)D + P$. Where $P = D$, as in the deck's picture,
-# nobody notices.
+# side, whatever $P$ is. The windows should end at $(i-1)D + P$. Where $P = D$, the usual case, nobody notices.
 #
 # </details>
 
@@ -443,8 +442,9 @@ for place, d in zip([(1, 1), (1, 3), (2, 0), (3, 3)], dout.flat, strict=True):
 
 twice = np.zeros((4, 4), int)
 for i, j in np.ndindex(2, 2):
-    largest = x[i : i + 3, j : j + 3].max()
-    twice[1, 2 if largest == 7 else 3] += 1
+    place = (1, 2) if j == 0 else (1, 3)
+    assert x[place] == x[i : i + 3, j : j + 3].max()
+    twice[place] += 1
 assert twice[1].tolist() == [0, 0, 2, 2] and twice.sum() == 4
 
 # %% tags=["demo", "hide-input"]
@@ -519,6 +519,14 @@ assert abs(all_zero - 1 / 16) < 0.002  # of random maps after a ReLU
 # the same: this course takes the first.
 
 # %% tags=["demo", "hide-input"]
+import torch
+
+leaf = torch.tensor([0.0, 2, 2, 1], requires_grad=True)
+leaf.amax().backward()
+assert leaf.grad.tolist() == [0, 0.5, 0.5, 0]
+window = np.array([[[[0.0, 2], [2, 1]]]])
+assert oracle.max_pool_backward(np.ones((1, 1, 1, 1)), window, 2).tolist() == [[[[0, 1], [0, 0]]]]
+
 fig, ax = plot.canvas(26, 5.8)
 example = np.array([[0, 2], [2, 1]])
 rules = {
@@ -600,11 +608,10 @@ assert W1.size + W2.size == 250 and (W2 @ W1).size == 6
 #
 # Where the slope is near zero, hardly anything gets through: that is how gradients vanish.
 #
-# **Predict.** Here are six bends, of which decks b and e give formulas for all but swish. At $z = -3$, which
+# **Predict.** Here are six bends; decks b and e give formulas for all but swish. At $z = -3$, which
 # of them lets most of the gradient through? Which nothing? Is there one that turns its sign?
 
 # %% tags=["demo", "hide-input"]
-import torch
 from torch.nn import functional as F
 
 zoo = {
@@ -660,6 +667,15 @@ two_names = [2 / (1 + np.exp(-2 * z)) - 1 for z in (-1.0, 0.5)]
 assert np.allclose(two_names, np.tanh([-1.0, 0.5]))
 
 # %% [markdown]
+# | | $f(z)$ | slope | where it goes quiet |
+# |:--|:--|:--|:--|
+# | sigmoid | $\sigma(z) = 1 / (1 + e^{-z})$ | $\sigma(z)\,(1 - \sigma(z))$ | on both sides |
+# | tanh | $\tanh z$ | $1 - \tanh^2 z$ | on both sides |
+# | ReLU | $\max(0, z)$ | 0 or 1 | on the left, altogether |
+# | leaky ReLU | $\max(0.1 z, z)$ | 0.1 or 1 | nowhere |
+# | ELU | $e^z - 1$ or $z$ | $e^z$ or 1 | on the left |
+# | swish | $z\,\sigma(z)$ | $\sigma(z) + z\,\sigma'(z)$ | on the left |
+#
 # The sigmoid never lets through more than a quarter, and that only at $z = 0$. Ten of them in a row leave at
 # most $0.25^{10}$, a millionth. We shall come back to this in section 11.
 
@@ -739,7 +755,7 @@ assert [max(0.1 * z, z) for z in (-1, 1)] == [-0.1, 1]
 # At $z = 0$ the slope is .1 on one side and 1 on the other, and neither is wrong. Where a function has a
 # kink, this course returns what torch does: for ReLU and its kin the slope **below** zero.
 #
-# ### Exercise: `leaky_relu`, `leaky_relu_backward`
+# ### Exercises: `leaky_relu`, `leaky_relu_backward`
 
 # %% solution="leaky_relu"
 def leaky_relu(z, slope=0.1):
@@ -837,7 +853,7 @@ plot.show(fig, "Six values z and their upstream gradients; where z is negative t
           "up to the gradient of a, minus 3.")
 
 # %% [markdown]
-# ### Exercise: `prelu`, `prelu_backward`
+# ### Exercises: `prelu`, `prelu_backward`
 #
 # `a` may be a number or an array of shape `(C,)`, `z` a batch of vectors `(N, C)` or of images `(N, C, H,
 # W)`. And `a` is learned: it may come out above 1, or negative.
@@ -950,7 +966,7 @@ assert np.isnan(by_mask).all() and by_choice.tolist() == [1000]
 #
 # </details>
 #
-# ### Exercise: `elu`, `elu_backward`
+# ### Exercises: `elu`, `elu_backward`
 
 # %% solution="elu"
 def elu(z, alpha=1.0):
@@ -1034,7 +1050,7 @@ plot.show(fig, "Left: swish and the sigmoid that gates it; it dips to minus .278
           "and of z times the sigmoid's slope; it lies below zero on the far left and above one on the right.")
 
 # %% [markdown]
-# ### Exercise: `swish`, `swish_backward`
+# ### Exercises: `swish`, `swish_backward`
 
 # %% solution="swish"
 def swish(z):
@@ -1159,7 +1175,7 @@ plot.show(fig, "Six columns make two units of three pieces; their largest values
 #
 # </details>
 #
-# ### Exercise: `maxout`, `maxout_backward`
+# ### Exercises: `maxout`, `maxout_backward`
 
 # %% solution="maxout"
 def maxout(z, pieces):
@@ -1329,8 +1345,11 @@ plot.show(fig, "Scores 3.2, 5.1 and minus 1.7, their exponentials 24.53, 164.02 
           "and .001.")
 
 # %% [markdown]
-# **Predict.** Scores of 1000 are nothing special early in training, or after a careless initialisation. What
-# does the formula, typed as it stands, give for the scores 1000, 999 and 998? For −1000, −1001 and −1002?
+# Three layers of weights that are ten times too large, with ReLUs between them, make scores that are a
+# thousand times too large.
+#
+# **Predict.** What does the formula, typed as it stands, give for the scores 1000, 999 and 998? For −1000, −1001
+# and −1002?
 
 # %%
 def as_it_stands(s):
@@ -1712,7 +1731,7 @@ plot.show(fig, "Scores 3, 3 and minus 3. Softmax gives .499, .499 and .001; the 
 # <details><summary>Answer</summary>
 #
 # From 37 on. There $e^{-s}$ is so small that $1 + e^{-s}$ is rounded to 1, $p$ is exactly 1, and $\ln(1 - p)$
-# is $\ln 0$. In float32 it happens at 17. Scores like that are everyday.
+# is $\ln 0$. In float32 it happens at 17. It takes no careless initialisation to meet such a score.
 #
 # </details>
 
