@@ -20,7 +20,7 @@ from itertools import islice
 import numpy as np
 
 CALL_SECONDS = 10.0
-"""Wall time after which a call is stopped."""
+"""Wall time after which a call is stopped; a ``fast`` case, whose arrays are large, gets three times as much."""
 MAX_LINES = 1_000_000
 """Lines of Python that a call of a ``fast`` case may run. Counted rather than timed: the same on every machine.
 
@@ -78,6 +78,8 @@ class TooManyLines(BaseException):
     """Raised inside a call of a ``fast`` case that loops over single elements."""
 
 
+EARLIER_RESULT = "the result of an earlier call"
+"""Stands in ``Outcome.mutated`` where a function hands out the same array each time."""
 NOT_RUN = Outcome(error=Problem("NotRun", message="not run, since an earlier call was stopped"))
 
 
@@ -86,25 +88,31 @@ def run(answer, cases, exercise):
 
     Stops calling after an ordinary call ran out of time, or when the function is a stub that was never written.
     """
-    stopped = False
+    stopped, kept = False, []
     for number, case in enumerate(cases):
-        outcome = NOT_RUN if stopped else call(answer, case, exercise)
+        outcome = NOT_RUN if stopped else call(answer, case, exercise, kept)
         yield outcome
         if outcome.error:
             unwritten = number == 0 and "NotImplementedError" in (outcome.error.type, *outcome.error.bases)
             stopped = stopped or unwritten or outcome.error.type == "TimeUp"
 
 
-def call(answer, case, exercise):
-    """Run one case. Raises nothing but the KeyboardInterrupt of a real Ctrl-C."""
+def call(answer, case, exercise, kept=None):
+    """Run one case. Raises nothing but the KeyboardInterrupt of a real Ctrl-C.
+
+    Args:
+        answer, case, exercise: what to call with what.
+        kept: a list in which the result waits for the next call, which must leave it alone; None looks at one call.
+    """
     args, kwargs = case.arguments()
-    value = error = None
+    result = value = error = None
     printed = _Printed()
     interrupted = threading.Event()
     counting = _counting_lines() if case.fast else contextlib.nullcontext()
+    seconds_allowed = 3 * CALL_SECONDS if case.fast else CALL_SECONDS
     started = time.thread_time()
     try:
-        with _watching(interrupted), _quiet(printed), counting:
+        with _watching(seconds_allowed, interrupted), _quiet(printed), counting:
             result = exercise.probe(answer, *args, **kwargs) if exercise.probe else answer(*args, **kwargs)
             seconds = time.thread_time() - started
             value = plain(result)
@@ -115,6 +123,10 @@ def call(answer, case, exercise):
         # What a probe is called with says nothing about the signature of the answer.
         error = describe(raised, None if exercise.probe else answer, args, kwargs)
     mutated = tuple(name for name, old, new in _named(case, args, kwargs, exercise) if not _same(old, new))
+    if kept and not error and _overwritten(*kept[0]):
+        mutated += (EARLIER_RESULT,)
+    if kept is not None:
+        kept[:] = [(result, value)]
     return Outcome(value, error, mutated, seconds, printed.getvalue())
 
 
@@ -198,6 +210,11 @@ def _named(case, args, kwargs, exercise):
         yield name, case.kwargs[name], value
 
 
+def _overwritten(result, value):
+    """Whether a result is no longer the plain value that it was."""
+    return not _same(value, _text(lambda: plain(result)))
+
+
 def _same(old, new):
     if isinstance(old, list | tuple):
         return len(old) == len(new) and all(map(_same, old, new))
@@ -255,8 +272,8 @@ def _counting_lines():
 
 
 @contextlib.contextmanager
-def _watching(interrupted):
-    """Raise TimeUp in the block after ``CALL_SECONDS``; note in ``interrupted`` a Ctrl-C that is the user's own.
+def _watching(seconds, interrupted):
+    """Raise TimeUp in the block after ``seconds``; note in ``interrupted`` a Ctrl-C that is the user's own.
 
     Signals reach the main thread only: elsewhere, and on Windows, nothing is watched.
     """
@@ -265,7 +282,7 @@ def _watching(interrupted):
         return
 
     def time_up(*_):
-        raise TimeUp(f"stopped after {CALL_SECONDS:g} s")
+        raise TimeUp(f"stopped after {seconds:g} s")
 
     def interrupt(*_):
         interrupted.set()
@@ -274,7 +291,7 @@ def _watching(interrupted):
     old_alarm = signal.signal(signal.SIGALRM, time_up)
     old_interrupt = signal.signal(signal.SIGINT, interrupt)
     # Rings more than once: a student's bare `except:` may swallow the first.
-    left, interval = signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS, CALL_SECONDS / 10)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, seconds / 10)
     started = time.monotonic()
     try:
         yield

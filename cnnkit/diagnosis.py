@@ -41,6 +41,9 @@ def difference(exercise, case, right, got):
     if got.error:
         return _failure(exercise, case, got.error)
     if got.mutated:
+        if calling.EARLIER_RESULT in got.mutated:
+            text = f"{exercise.name} overwrote {calling.EARLIER_RESULT}. Make a new array in each call."
+            return Difference("mutated", text)
         names = " and ".join(got.mutated)
         return Difference("mutated", f"{exercise.name} changed its argument {names}. Work on a copy.")
     found = compare(right.value, got.value, exercise.tolerance(case))

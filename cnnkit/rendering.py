@@ -116,7 +116,8 @@ def _panel(panel):
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return (
         '<table style="border-collapse:collapse;margin:0;font-size:.85em;font-variant-numeric:tabular-nums;'
-        f'background:transparent"><caption style="caption-side:top;text-align:left;white-space:nowrap;padding-bottom:.2em">'
+        'background:transparent">'
+        '<caption style="caption-side:top;text-align:left;white-space:nowrap;padding-bottom:.2em">'
         f"{escape(panel.title)}</caption><tbody>{''.join(rows)}</tbody></table>"
     )
 

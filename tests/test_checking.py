@@ -141,6 +141,18 @@ def test_an_argument_that_was_changed_is_named():
     assert "changed its argument x" in evaluate("zero_pad", changes).message
 
 
+def test_handing_out_the_same_array_again_is_noticed():
+    buffers = {}
+
+    def reuses(x, p):
+        out = right(x, p)
+        buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
+        buffer[...] = out
+        return buffer
+
+    assert "overwrote the result of an earlier call" in evaluate("zero_pad", reuses).message
+
+
 def test_float32_on_the_way_is_recognised():
     result = evaluate("zero_pad", lambda x, p: right(x.astype(np.float32), p).astype(x.dtype))
     assert not result.passed

@@ -25,8 +25,11 @@ def side_cases(rng, raising):
     out = lambda: int(rng.integers(4, 12))
     for k in (1, 2, 3, 5, int(rng.integers(6, 10))):
         yield some("basics", k, out())
-    yield Case("basics", (5, 5))
-    yield Case("basics", (7, 3, 1, 0, 1))
+    for n, k in ((5, 5), (1, 1), (7, 3), (32, 5), (300, 4)):
+        yield Case("basics", (n, k))
+    yield Case("stride", (227, 11), {"stride": 4})  # AlexNet's first layer
+    yield Case("padding", (224, 7), {"stride": 2, "pad": 3})  # ResNet's
+    yield Case("padding", (1, 3), {"pad": 1})
     yield Case("stride", (7, 3), {"stride": 3})  # decks b and c: "2.33", it does not fit; deck a: 2
     for k, stride, rest in [(3, 2, 0), (3, 2, 1), (2, 3, 0), (5, 3, 1), (4, 3, 2), (3, 4, 0), (3, 4, 3), (1, 5, 0)]:
         yield some("stride", k, out(), stride, rest=rest)
@@ -53,9 +56,9 @@ def side_cases(rng, raising):
         yield Case(group, args, moves, raises=raising)
     if not raising:
         return
-    for bad in ({"stride": 0}, {"stride": -1}, {"pad": -1}, {"dilation": 0}):
+    for bad in ({"stride": 0}, {"stride": -1}, {"pad": -1}, {"dilation": 0}, {"dilation": -1}):
         yield Case(group, (9, 3), bad, raises=True)
-    for sides in ((9, 0), (9, -2), (-4, 3)):
+    for sides in ((9, 0), (9, -2), (-4, 3), (0, 3)):
         yield Case(group, sides, raises=True)
     yield Case(group, (k, k))  # fits with nothing to spare
     yield Case(group, (2 * k - 1, k), {"dilation": 2})
@@ -192,17 +195,21 @@ class ConvParams:
         yield Case("weights and biases", (3, 10, 5))  # decks b and c: 76 * 10 = 760
         yield Case("weights and biases", (64, 32, 1))
         yield Case("weights and biases", (1, 1, 1))
-        for k in (1, 3, 7, int(rng.integers(8, 12))):
+        for k in (1, 2, 3, 7, int(rng.integers(8, 12))):
             yield Case("weights and biases", (*some(), k))
         for k in (1, 3, 5):
             yield Case("no bias", (*some(), k), {"bias": False})
-        yield Case("no bias", (4, 6, 3, False, 2))
+        yield Case("no bias", (1, 6, 4), {"bias": False})
+        yield Case("no bias", (4, 6, 3), {"bias": False, "groups": 2})
         for groups in (2, 3, 4):
             c_in, c_out = some()
             yield Case("groups", (groups * c_in, groups * c_out, 3), {"groups": groups})
             yield Case("groups", (groups * c_in, groups * c_out, 5), {"groups": groups, "bias": False})
         channels = int(rng.integers(5, 30))
-        yield Case("groups", (channels, 2 * channels, 3), {"groups": channels})  # one filter per channel
+        yield Case("groups", (channels, channels, 3), {"groups": channels})  # one filter per channel
+        yield Case("groups", (channels, 2 * channels, 3), {"groups": channels})
+        yield Case("groups", (8, 4, 1), {"groups": 2})
+        yield Case("groups", (6, 9, 2), {"groups": 3})
 
     oracle = shapes.conv_params
     bugs = (

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from cnnkit.cases import Case
 
 
@@ -22,17 +24,26 @@ class Geometry:
     dilation: int = 1
     dtype: str = "float64"
     whole: bool = False
+    positive: bool = False
     layout: str = "C"
     readonly: bool = False
     raises: bool = False
+    seed: int | None = None
 
     def x(self, rng):
-        return draw(rng, (self.n, self.c, self.h, self.w), self.dtype, self.whole)
+        if self.seed is not None:  # the same image as another case with this seed has
+            rng = np.random.default_rng(self.seed)
+        return self._draw(rng, (self.n, self.c, self.h, self.w))
 
     def filters(self, rng):
         """``(w, b)`` of the layer."""
-        w = draw(rng, (self.f, self.c, self.kh, self.kw), self.dtype, self.whole)
-        return w, draw(rng, (self.f,), self.dtype, self.whole)
+        if self.seed is not None:
+            rng = np.random.default_rng(self.seed + 1)
+        return self._draw(rng, (self.f, self.c, self.kh, self.kw)), self._draw(rng, (self.f,))
+
+    def _draw(self, rng, shape):
+        values = draw(rng, shape, self.dtype, self.whole)
+        return abs(values) if self.positive else values
 
     def moves(self, *names):
         """The keyword arguments that differ from their defaults: a function's defaults are tried, too."""
@@ -82,6 +93,12 @@ def basics(rng):
     yield replace(_distinct(rng, "basics"), layout="transposed", readonly=True)
     yield replace(_distinct(rng, "basics"), layout="slice", dtype="float32")
     yield replace(_distinct(rng, "basics"), whole=True, readonly=True)
+    yield replace(_distinct(rng, "basics"), positive=True)
+    yield Geometry("basics", 2, 5, 6, 4, 3, 2, 2, dtype="float32", readonly=True)
+    yield Geometry("basics", 1, 2, 3, 17, 13, 2, 4)
+    yield Geometry("basics", 2, 3, 2, 1, 5, 1, 3)
+    yield Geometry("basics", 2, 2, 3, 5, 1, 3, 1)
+    yield Geometry("basics", 2, 1, 2, 1, 1, 1, 1)
     yield Geometry("basics", h=3, w=6, kh=4, kw=2, raises=True)
     yield Geometry("basics", h=6, w=2, kh=3, kw=4, raises=True)
 
@@ -94,6 +111,10 @@ def strides(rng):
     yield Geometry("stride", 3, 3, 3, 7, 7, 3, 3, stride=3)
     yield Geometry("stride", 1, 1, 1, 7, 7, 3, 3, stride=2, whole=True)
     yield Geometry("stride", 1, 2, 1, 6, 9, 2, 1, stride=4, dtype="float32", readonly=True)
+    yield Geometry("stride", 2, 3, 2, 5, 7, 1, 1, stride=2)
+    yield Geometry("stride", 2, 2, 3, 6, 7, 3, 3, stride=2)  # rows left over, columns not
+    yield Geometry("stride", 2, 2, 3, 7, 6, 3, 3, stride=2)
+    yield from _same_image(rng, "stride", {"stride": 1}, {"stride": 2}, {"stride": 3})
     yield Geometry("stride", h=4, w=7, kh=5, kw=3, stride=2, raises=True)
 
 
@@ -107,6 +128,9 @@ def pads(rng):
     yield Geometry("padding", 2, 2, 2, 4, 4, 4, 4, stride=2, pad=2)
     yield Geometry("padding", 1, 1, 1, 2, 3, 4, 5, pad=1, whole=True)  # fits only thanks to the padding
     yield replace(_distinct(rng, "padding", pad=1, k=(2, 3)), layout="transposed", readonly=True)
+    yield Geometry("padding", 2, 3, 2, 4, 5, 1, 1, pad=1)
+    yield Geometry("padding", 2, 3, 2, 8, 6, 3, 2, stride=3, pad=1)
+    yield from _same_image(rng, "padding", {"pad": 0}, {"pad": 1}, {"pad": 2, "stride": 2})
     yield Geometry("padding", h=3, w=3, kh=6, kw=5, pad=1, raises=True)
 
 
@@ -117,7 +141,16 @@ def dilations(rng):
     yield _distinct(rng, "dilation", dilation=3, k=(2, 2), stride=3, pad=2)
     yield Geometry("dilation", 2, 2, 2, 7, 7, 3, 3, dilation=2)
     yield Geometry("dilation", 1, 1, 1, 6, 5, 1, 3, dilation=2, whole=True, readonly=True)
+    yield replace(_distinct(rng, "dilation", dilation=3, stride=2, k=(3, 2)), layout="channels last")
+    yield from _same_image(rng, "dilation", {"dilation": 1}, {"dilation": 2})
     yield Geometry("dilation", h=5, w=9, kh=4, kw=2, dilation=2, raises=True)
+
+
+def _same_image(rng, group, *moves):
+    """One image and layer under several moves: a result kept from one of them is no answer to the next."""
+    seed = int(rng.integers(1 << 31))
+    for move in moves:
+        yield Geometry(group, 2, 3, 2, 7, 6, 3, 2, **move, seed=seed)
 
 
 def _distinct(rng, group, k=None, stride=1, pad=0, dilation=1, tail=0, dtype="float64"):
