@@ -15,9 +15,6 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from autograder import build
-from autograder.nbgrader_config import ROOT
-
 MAX_BYTES = 50 << 20
 MAX_CELLS = 5000
 ADDED = "added-"
@@ -69,13 +66,12 @@ class Merged:
         return cls(nbformat.from_dict(data["notebook"]), tuple(data["missing"]), tuple(data["imports"]))
 
 
-def find(folder, units):
-    """``(submissions, strays)`` in a folder: what students handed in for ``units``, and unit folders unknown to us.
+def find(folder, units, known):
+    """``(submissions, strays)`` in a folder: what students handed in for ``units``, and folders that are not ``known``.
 
     Both in the order of their names; strays as "student/folder".
     """
     submissions, strays = [], []
-    known = set(build.units())
     for student in _folders(folder):
         for unit in _folders(student):
             if unit.name in units:
@@ -145,12 +141,6 @@ def _cell(number, cell):
     grade_id = ours.get("grade_id") if isinstance(ours, dict) else None
     text = lambda value: value if isinstance(value, str) else None
     return Cell(cell["cell_type"], source, text(cell.get("id")), text(grade_id))
-
-
-def skeleton(unit, root=ROOT):
-    """The notebook that students got: stubs, no outputs, nbgrader's metadata. Raises build.BuildError."""
-    path = Path(root) / "solutions" / unit / f"{unit}.py"
-    return build.student_notebook(build.source_notebook(path))
 
 
 def merge(skeleton, cells):

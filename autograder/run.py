@@ -9,10 +9,7 @@ import csv
 import difflib
 import io
 import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -22,14 +19,14 @@ from pathlib import Path
 import nbformat
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder import build, feedback, gradebook, ingest, report
+from autograder import build, feedback, gradebook, ingest, report, worker
 from autograder.errors import GradingError, UsageError
 from autograder.gradebook import Book
 from autograder.ingest import Merged, Refusal, Submission
 from autograder.journal import Busy, Journal, grader_digest, key
 from autograder.nbgrader_config import ROOT
 from autograder.sandbox import Lost
-from autograder.score import Graded, Scorer
+from autograder.score import Graded
 
 JOURNAL = "journal.jsonl"
 BATCH_SECONDS = 2.0
@@ -45,6 +42,11 @@ def check_units(units, root=ROOT):
             raise UsageError(
                 f"no unit {unit}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
             )
+
+
+def source_path(unit, root=ROOT):
+    """The author's file of a unit."""
+    return Path(root) / "solutions" / unit / f"{unit}.py"
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Run:
         """
         self._check_arguments()
         units = self.units or tuple(build.units(self.root))
-        submissions, strays = ingest.find(self.submitted, set(units))
+        submissions, strays = ingest.find(self.submitted, units, build.units(self.root))
         if not submissions:
             wanted = " or ".join(units)
             raise UsageError(f"{self.submitted} holds no <student>/<unit>/<unit>.ipynb of {wanted}")
@@ -173,7 +175,7 @@ class Run:
         build.write_sources(self.root, units)
         skeletons = {}
         for unit in units:
-            source = build.source_notebook(self.root / "solutions" / unit / f"{unit}.py")
+            source = build.source_notebook(source_path(unit, self.root))
             book.add_unit(unit, source)
             skeletons[unit] = build.student_notebook(source)
         return skeletons
@@ -182,7 +184,7 @@ class Run:
         """Keep the pool busy, and hand what comes back to the writer."""
         todo, running = iter(source), {}
         others = set(multiprocessing.active_children())
-        pool = _pool(self.jobs, seed, self.isolation)
+        pool = worker.pool(self.jobs, seed, self.isolation)
         try:
             exhausted = False
             while running or not exhausted:
@@ -191,7 +193,7 @@ class Run:
                     job = next(todo, None)
                     exhausted = job is None
                     if job:
-                        running[pool.submit(_work, job.merged.to_dict())] = job
+                        running[pool.submit(worker.work, job.merged.to_dict())] = job
                     self.notify(source.seen - len(running), total, "")
                 done, _ = concurrent.futures.wait(
                     running, timeout=BATCH_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
@@ -204,8 +206,8 @@ class Run:
         except BrokenProcessPool as error:
             raise GradingError("a worker was killed, for want of memory perhaps; start again to go on") from error
         finally:
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
             pool.shutdown(cancel_futures=True)
 
     def _collect(self, job, future, writer, summary):
@@ -353,40 +355,6 @@ class _Writer:
     def _path(self, submission):
         unit = submission.unit
         return self._output / "autograded" / submission.student / unit / f"{unit}.ipynb"
-
-
-def _pool(jobs, seed, isolation):
-    """Workers that are forked from a server which has everything imported and nothing running."""
-    # One thread each: there are as many workers as cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["autograder.run", "torch"])
-    return concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_start_worker, initargs=(seed, isolation)
-    )
-
-
-def _start_worker(seed, isolation):
-    global _scorer  # what a worker keeps between jobs: its sandbox, and what the exercises expect
-    _scorer = Scorer(seed, isolation)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
-    signal.signal(signal.SIGTERM, lambda *_: _leave())
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent():
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    _leave()
-
-
-def _leave():
-    _scorer.close()
-    os._exit(0)
-
-
-def _work(merged):
-    """Score a notebook, in a worker: plain data in, plain data out."""
-    return _scorer.grade(Merged.from_dict(merged)).to_dict()
 
 
 def _rows(who, result, scores):

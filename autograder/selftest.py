@@ -9,7 +9,7 @@ from rich.table import Table
 from autograder import build, ingest
 from autograder.answers import answers
 from autograder.nbgrader_config import ROOT
-from autograder.run import check_units
+from autograder.run import check_units, source_path
 from cnnkit import evaluate, exercises
 
 
@@ -28,7 +28,7 @@ def lines(unit, device="cpu", root=ROOT):
     Raises:
         build.BuildError: where the unit's source cannot be read.
     """
-    source = build.source_notebook(root / "solutions" / unit / f"{unit}.py")
+    source = build.source_notebook(source_path(unit, root))
     reference, stub = definitions(source), definitions(build.student_notebook(source))
     for name in exercises.names(unit):
         exercise = exercises.get(name)

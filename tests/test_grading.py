@@ -20,8 +20,8 @@ from small_course import SOLUTION, SOURCE, UNIT, write_unit
 from autograder import build, cli, gradebook, selftest
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
-from autograder.ingest import merge, parse, skeleton
-from autograder.run import Run
+from autograder.ingest import merge, parse
+from autograder.run import Run, source_path
 from autograder.sandbox import Limits
 from autograder.score import Graded, Scorer
 
@@ -60,6 +60,10 @@ LOSSES = {
     "pad-one-side": {"zero_pad": (2, "one side only", "")},
     "perfect": {},
 }
+
+
+def skeleton(unit, root=build.ROOT):
+    return build.student_notebook(build.source_notebook(source_path(unit, root)))
 
 
 def designed():
@@ -387,7 +391,7 @@ def test_a_time_that_cannot_be_read_is_none(tmp_path, text):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from autograder.run import Run
+from autograder.run import Run, source_path
 
 def notify(done, total, name):
     if name:  # a result has come in

@@ -1,0 +1,57 @@
+"""What a worker of the pool does: score one notebook after the other. It imports nothing of nbgrader's."""
+
+import concurrent.futures
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+
+from autograder.ingest import Merged
+from autograder.score import Scorer
+
+
+def pool(jobs, seed, isolation):
+    """An executor whose workers are forked from a server that has everything imported and nothing running.
+
+    Args:
+        jobs: number of workers.
+        seed, isolation: as for ``score.Scorer``.
+    """
+    # One thread each: there are as many workers as cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "torch"])
+    return concurrent.futures.ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_start, initargs=(seed, isolation)
+    )
+
+
+def work(merged):
+    """Score a notebook, in a worker: plain data in, plain data out.
+
+    Args:
+        merged: ``ingest.Merged.to_dict()``.
+
+    Returns:
+        ``score.Graded.to_dict()``.
+    """
+    return _scorer.grade(Merged.from_dict(merged)).to_dict()
+
+
+def _start(seed, isolation):
+    global _scorer  # what a worker keeps between jobs: its sandbox, and what the exercises expect
+    _scorer = Scorer(seed, isolation)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
+    signal.signal(signal.SIGTERM, lambda *_: _leave())
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    _leave()
+
+
+def _leave():
+    _scorer.close()
+    os._exit(0)
