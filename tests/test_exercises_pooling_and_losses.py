@@ -15,13 +15,6 @@ SEEDS = (0, 1, 20261121)
 UNIT = names(unit="06-pooling-and-losses")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The arrays are small, and threads that wait for each other on a busy machine cost more than they bring."""
-    with devices.one_thread():
-        yield
-
-
 @pytest.fixture
 def rng():
     return np.random.default_rng(11)
