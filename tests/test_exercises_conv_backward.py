@@ -10,7 +10,7 @@ from scipy import signal
 from torch.nn import functional as F
 
 from autograder.answers import conv_backward as right
-from cnnkit import evaluate, oracle
+from cnnkit import calling, evaluate, oracle
 from cnnkit.exercises import get, names
 from cnnkit.verdict import expect
 
@@ -299,13 +299,9 @@ def gradients_by_window_and_filter(dout, x, w, stride=1, pad=0):
 @pytest.mark.parametrize(
     ("name", "loops"), [("col2im", col2im_by_elements), ("conv_backward", gradients_by_window_and_filter)]
 )
-def test_loops_over_single_elements_fail_the_large_case_and_hear_why(name, loops):
+def test_loops_over_single_elements_fail_the_large_case_and_hear_why(name, loops, monkeypatch):
+    monkeypatch.setattr(calling, "CALL_SECONDS", 300)  # it is lines that count, on a busy machine as well
     verdict = evaluate(name, loops)
     lost = {group for group, (got, of) in verdict.groups.items() if got < of}
     assert lost == {"large"}
     assert re.search(r"too slow: on .*\(32, 32, 40, 48\).*Loop over the few kernel positions", verdict.message)
-
-
-def test_loops_over_windows_pass_the_large_case():
-    for name, loops in (("col2im", right.images_by_window), ("conv_backward", right.gradients_by_column)):
-        assert evaluate(name, loops).passed

@@ -252,15 +252,14 @@ def images_by_position(cols, x_shape, kh, kw, stride=1, pad=0):
     return x[:, :, pad : pad + height, pad : pad + width]
 
 
-def images_by_window(cols, x_shape, kh, kw, stride=1, pad=0):
+def images_by_place(cols, x_shape, kh, kw, stride=1, pad=0):
     n, c, height, width = x_shape
     oh, ow = _size(x_shape, kh, kw, stride, pad)
     x = np.zeros((n, c, height + 2 * pad, width + 2 * pad), cols.dtype)
-    for column in range(n * oh * ow):
-        a, place = divmod(column, oh * ow)
+    for place in range(oh * ow):
         i, j = divmod(place, ow)
-        window = cols[:, column].reshape(c, kh, kw)
-        x[a, :, i * stride : i * stride + kh, j * stride : j * stride + kw] += window
+        windows = cols[:, place :: oh * ow].T.reshape(n, c, kh, kw)
+        x[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw] += windows
     return x[:, :, pad : pad + height, pad : pad + width]
 
 
@@ -352,18 +351,17 @@ def gradients_einsum(dout, x, w, stride=1, pad=0):
     return [dx, filters_by_view(x, dout, kh, kw, stride, pad), biases_einsum(dout)]
 
 
-def gradients_by_column(dout, x, w, stride=1, pad=0):
-    """A loop over the windows of the batch."""
-    f, c, kh, kw = w.shape
+def gradients_by_place(dout, x, w, stride=1, pad=0):
+    """A loop over the places of the window, all images at once."""
+    n, (f, c, kh, kw) = len(x), w.shape
     padded, flat = _pad(x, pad), w.reshape(f, -1)
     grown, dw = np.zeros_like(padded), np.zeros_like(flat)
-    for a in range(len(x)):
-        for i in range(dout.shape[2]):
-            for j in range(dout.shape[3]):
-                place = (a, slice(None), slice(i * stride, i * stride + kh), slice(j * stride, j * stride + kw))
-                here = dout[a, :, i, j]
-                dw += np.outer(here, padded[place])
-                grown[place] += (here @ flat).reshape(c, kh, kw)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            place = np.s_[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw]
+            here = dout[:, :, i, j]
+            dw += here.T @ padded[place].reshape(n, -1)
+            grown[place] += (here @ flat).reshape(n, c, kh, kw)
     dx = grown[:, :, pad : pad + x.shape[2], pad : pad + x.shape[3]]
     return dx, dw.reshape(w.shape), dout.sum(axis=(0, 2, 3))
 
@@ -399,7 +397,7 @@ ANSWERS = {
     ],
     "col2im": [
         images_by_position,
-        images_by_window,
+        images_by_place,
         images_add_at,
         images_by_count,
         images_sparse,
@@ -412,7 +410,7 @@ ANSWERS = {
         gradients_image_by_image,
         gradients_by_position,
         gradients_einsum,
-        gradients_by_column,
+        gradients_by_place,
         gradients_torch,
     ],
 }
