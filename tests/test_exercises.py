@@ -143,6 +143,8 @@ def test_an_answer_that_is_right_the_first_time_only_loses_marks(name):
     exercise, seen = get(name), {}
 
     def key(value):
+        if isinstance(value, list):
+            return tuple(map(key, value))
         return (value.shape, value.dtype) if isinstance(value, np.ndarray) else repr(value)
 
     def cached(*args, **kwargs):

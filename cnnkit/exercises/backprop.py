@@ -20,13 +20,13 @@ SHAPES = [(4,), (2, 3), (3, 3), (2, 3, 4), (2, 3, 2, 4), (1,), (1, 1)]
 
 
 def gate_cases(rng):
-    """Keyword arguments of ``gate_probe``."""
+    """Arguments of ``gate_probe``."""
     number = lambda: float(np.round(rng.uniform(0.5, 5) * rng.choice([-1, 1]), 3))
-    yield Case("numbers", (), {"x": 2.0, "y": -3.0, "dz": 4.0})
-    yield Case("numbers", (), {"x": 5, "y": 7, "dz": -2})
-    yield Case("numbers", (), {"x": 0.0, "y": number(), "dz": number()})
+    yield Case("numbers", (2.0, -3.0, 4.0))
+    yield Case("numbers", (5, 7, -2))
+    yield Case("numbers", (0.0, number(), number()))
     for _ in range(2):
-        yield Case("numbers", (), {name: number() for name in ("x", "y", "dz")})
+        yield Case("numbers", (number(), number(), number()))
     for shape, dtype, layout, readonly in [
         ((3,), "float64", "C", False),
         ((2, 3), "float64", "C", True),
@@ -35,18 +35,15 @@ def gate_cases(rng):
         ((2, 2), "float32", "slice", True),
         ((1,), "float64", "C", False),
     ]:
-        arrays = {name: draw(rng, shape, dtype) for name in ("x", "y", "dz")}
-        yield Case("arrays", (), arrays, layout=layout, readonly=readonly)
+        yield Case("arrays", tuple(draw(rng, shape, dtype) for _ in range(3)), layout=layout, readonly=readonly)
     for order in (
         "forward twice, then backward",
         "used again",
         "two gates, the first asked",
         "two gates, the second asked",
     ):
-        pairs = {name: (number(), number()) for name in ("x", "y")}
-        yield Case("several calls", (), pairs | {"dz": number(), "order": order})
-        pairs = {name: (draw(rng, (2, 3)), draw(rng, (2, 3))) for name in ("x", "y")}
-        yield Case("several calls", (), pairs | {"dz": draw(rng, (2, 3)), "order": order})
+        for value in (number, lambda: draw(rng, (2, 3))):
+            yield Case("several calls", ((value(), value()), (value(), value()), value()), {"order": order})
 
 
 def gate_probe(gate, x, y, dz, order=None):
@@ -121,7 +118,7 @@ DROPPED_HINT = (
 )
 
 
-@UNIT.exercise("MultiplyGate()", points={"numbers": 1, "arrays": 1, "several calls": 1})
+@UNIT.exercise("MultiplyGate(x, y, dz, order=None)", points={"numbers": 1, "arrays": 1, "several calls": 1})
 class MultiplyGate:
     cases = gate_cases
     probe = gate_probe
@@ -163,7 +160,7 @@ def crossed(self, dz):
     return y * dz, x * dz
 
 
-@UNIT.exercise("AddGate()", points={"numbers": 1, "arrays": 1, "several calls": 1})
+@UNIT.exercise("AddGate(x, y, dz, order=None)", points={"numbers": 1, "arrays": 1, "several calls": 1})
 class AddGate:
     cases = gate_cases
     probe = gate_probe
