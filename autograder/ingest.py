@@ -67,16 +67,17 @@ class Merged:
 
 
 def find(folder, units, known):
-    """``(submissions, strays)`` in a folder: what students handed in for ``units``, and folders that are not ``known``.
+    """``(submissions, strays)`` in a folder: what students handed in for ``units``, and strays.
 
-    Both in the order of their names; strays as "student/folder".
+    Both in the order of their names. A stray is a folder with a notebook that is none of the ``known`` units, as
+    "student/folder".
     """
     submissions, strays = [], []
     for student in _folders(folder):
         for unit in _folders(student):
             if unit.name in units:
                 submissions.append(Submission(student.name, unit.name, unit / f"{unit.name}.ipynb"))
-            elif unit.name not in known:
+            elif unit.name not in known and any(unit.glob("*.ipynb")):
                 strays.append(f"{student.name}/{unit.name}")
     return submissions, strays
 

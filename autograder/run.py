@@ -157,6 +157,7 @@ class Run:
 
     def _grade(self, units, submissions, strays, journal):
         seed = gradebook.secret_seed(self.output) if self.seed is None else self.seed
+        worker.start_server()
         summary = Summary(strays=strays)
         with Book(self._url, self._config) as book:
             skeletons = self._prepare_units(sorted({s.unit for s in submissions}), book)

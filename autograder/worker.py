@@ -6,22 +6,23 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from multiprocessing import forkserver
 
 from autograder.ingest import Merged
 from autograder.score import Scorer
 
 
-def pool(jobs, seed, isolation):
-    """An executor whose workers are forked from a server that has everything imported and nothing running.
-
-    Args:
-        jobs: number of workers.
-        seed, isolation: as for ``score.Scorer``.
-    """
+def start_server():
+    """Start the process that workers are forked from, with everything imported; it gets ready by itself."""
     # One thread each: there are as many workers as cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    forkserver.set_forkserver_preload([__name__, "torch"])
+    forkserver.ensure_running()
+
+
+def pool(jobs, seed, isolation):
+    """An executor with ``jobs`` workers; seed and isolation as for ``score.Scorer``."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "torch"])
     return concurrent.futures.ProcessPoolExecutor(
         jobs, mp_context=context, initializer=_start, initargs=(seed, isolation)
     )

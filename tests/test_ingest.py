@@ -57,6 +57,8 @@ def sources(nb):
 def test_submissions_are_found_by_student_and_unit(tmp_path):
     for folder in ("b/" + UNIT, "a/" + UNIT, "a/99-nothing", "a/.ipynb_checkpoints", ".git/" + UNIT, "c"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "a" / "99-nothing" / "notebook.ipynb").write_text("{}")
+    (tmp_path / "a" / "sketches").mkdir()
     submissions, strays = ingest.find(tmp_path, [UNIT], [UNIT])
     assert [(s.student, s.path.relative_to(tmp_path).as_posix()) for s in submissions] == [
         ("a", f"a/{UNIT}/{UNIT}.ipynb"),

@@ -14,7 +14,7 @@ import autograder
 import cnnkit
 from autograder.sandbox import protocol
 from autograder.sandbox.protocol import Channel, Closed, ProtocolError
-from cnnkit.calling import Outcome, Problem
+from cnnkit.calling import CALL_SECONDS, Outcome, Problem
 
 PASSED_ON = {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX"}
 """What a student's process sees of the grader's environment variables, which may hold credentials."""
@@ -28,7 +28,7 @@ class Limits:
 
     Attributes:
         cell: for a cell of the notebook.
-        check: for all cases of an exercise together.
+        check: for all cases of an exercise together; for large arrays as much as ``calling`` allows comes on top.
         grace: how much later a process that has not stopped by itself is killed.
         start: for the warm process to load the lesson's libraries.
     """
@@ -218,7 +218,7 @@ class Session:
         Raises:
             Lost: where the session itself does not answer any more; the check is lost, too.
         """
-        seconds = self.limits.check
+        seconds = self.limits.check + sum(CALL_SECONDS * 3 for case in cases if case.fast)
         ours, theirs = Channel.pair()
         with ours:
             with theirs:
