@@ -104,6 +104,15 @@ def call(answer, case, exercise, kept=None):
         answer, case, exercise: what to call with what.
         kept: a list in which the result waits for the next call, which must leave it alone; None looks at one call.
     """
+    with _one_at_a_time:
+        return _call(answer, case, exercise, kept)
+
+
+# Standard output and the warning filters are the process's own: two threads that swap them would not put them back.
+_one_at_a_time = threading.RLock()
+
+
+def _call(answer, case, exercise, kept):
     args, kwargs = case.arguments()
     result = value = error = None
     printed = _Printed()
@@ -142,7 +151,7 @@ def plain(value, depth=0):
             return Unreadable(f"an array of {value.nbytes / 2**20:.0f} MiB")
         return np.array(value, copy=True, subok=False)
     if issubclass(kind, np.generic) and value.dtype.kind in "biufc":
-        return np.asarray(value).item() if value.dtype.kind != "c" else np.array(value)
+        return {"b": bool, "i": int, "u": int, "f": float, "c": np.array}[value.dtype.kind](value)
     if issubclass(kind, int):
         return int(value) if int.bit_length(value) < 1024 else Unreadable("an integer of over a thousand bits")
     if issubclass(kind, float):
@@ -197,7 +206,9 @@ def _student_line(raised):
 
 def _text(make, default="something that cannot be shown"):
     try:
-        return make()
+        made = make()
+        # Half of a surrogate pair cannot be printed.
+        return made.encode("utf-8", "replace").decode() if isinstance(made, str) else made
     except BaseException:  # a student's __str__ may do anything
         return default
 

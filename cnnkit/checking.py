@@ -15,12 +15,12 @@ class CheckFailed(AssertionError):
     """
 
     def __init__(self, verdict):
-        super().__init__(verdict.text())
+        points = f"{verdict.exercise}: {verdict.score:g} of {verdict.max_score:g} points."
+        super().__init__(f"{points} {verdict.hint or verdict.message}")
         self.verdict = verdict
 
     def _render_traceback_(self):
-        v = self.verdict
-        return [f"{v.exercise}: {v.score:g} of {v.max_score:g} points. {v.hint or v.message}"]
+        return [str(self)]
 
 
 def check(name, answer):
@@ -52,9 +52,16 @@ def evaluate(name, answer, seed=PUBLIC_SEED, device="cpu"):
         A ``verdict.Verdict``. Nothing is raised, but for the KeyboardInterrupt of a Ctrl-C.
     """
     try:
-        expected = _expect(name, seed, str(devices.device(device)))
-    except (KeyError, ValueError, TypeError) as error:
-        return verdict.refused(str(name), str(error.args[0]) if error.args else str(error))
+        return _evaluate(name, answer, seed, device)
+    except (KeyError, ValueError) as error:
+        return verdict.refused(str(name), str(error.args[0]))
+    except Exception as error:  # code that ran before may have left numpy or torch in pieces
+        what = f"{type(error).__name__}: {error}"
+        return verdict.refused(str(name), f"The check itself could not run ({what}). Restart the kernel and try again.")
+
+
+def _evaluate(name, answer, seed, device):
+    expected = _expect(name, seed, str(devices.device(device)))
     exercise = expected.exercise
     if not callable(answer):
         wanted = f"{name} should be a function {name}({exercise.signature}); it is {type(answer).__name__}."

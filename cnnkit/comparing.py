@@ -22,6 +22,8 @@ class Tolerance:
 
 DOUBLE = Tolerance(relative=1e-9, absolute=1e-10, floor=1e-12)
 SINGLE = Tolerance(relative=1e-4, absolute=2e-5, floor=1e-6)
+ROUNDED = Tolerance(relative=1e-6, absolute=1e-6, floor=1e-9)
+"""What a detour through float32 costs a float64 result."""
 CHUNK = 1 << 18
 
 
@@ -66,7 +68,8 @@ def kind_of(value):
         return f"an array of shape {value.shape}, {value.dtype}"
     if isinstance(value, tuple):
         return f"a sequence of {len(value)}"
-    return {type(None): "None", bool: "a bool", int: "an int", float: "a float", str: "a string"}[type(value)]
+    known = {type(None): "None", bool: "a bool", int: "an int", float: "a float", str: "a string"}
+    return known.get(type(value), f"of type {type(value).__name__}")
 
 
 def _compare_tuples(expected, got, tolerance, name, any_float):
@@ -99,7 +102,7 @@ def _compare_arrays(expected, got, tolerance, name, any_float):
         f"{name}[{', '.join(map(str, index))}] should be {number(expected[index])}; it is {number(got[index])} "
         f"({count} of {wrong.size} values differ)."
     )
-    if tolerance is DOUBLE and _wrong(expected, got, SINGLE) is None:
+    if tolerance is DOUBLE and _wrong(expected, got, ROUNDED) is None:
         text += " It is right to about seven digits: was something computed in float32 on the way?"
     return Difference("value", text, index=index)
 
@@ -145,7 +148,7 @@ def _compare_scalars(expected, got, tolerance, name):
 
 
 def _or_missing(got):
-    return "None: is a return missing?" if got is None else kind_of(got)
+    return "None (is a return missing?)" if got is None else kind_of(got)
 
 
 def number(value):

@@ -76,7 +76,7 @@ def _failure(exercise, case, error):
     if error.type == "TimeUp":
         return Difference("slow", f"{exercise.name} was {error.message}: does a loop never end?")
     where = f" ({error.where})" if error.where else ""
-    return Difference("error", f"{exercise.name} raised {error.type}: {error.message}{where}")
+    return Difference("error", f"{exercise.name} raised {': '.join(filter(None, (error.type, error.message)))}{where}")
 
 
 def _loops_over_elements(exercise, case):

@@ -30,7 +30,7 @@ class CaseResult:
         return cls(**data | {"panels": tuple(map(Panel.from_dict, data["panels"]))})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """The result of a check.
 
@@ -67,8 +67,7 @@ class Verdict:
     def text(self):
         return rendering.text(self)
 
-    def __str__(self):
-        return self.text()
+    __repr__ = __str__ = text
 
     def _repr_html_(self):
         return rendering.html(self)

@@ -163,8 +163,10 @@ def test_partial_credit_counts_groups():
     result = evaluate(
         "conv_forward_naive", lambda x, w, b, stride=1, pad=0: get("conv_forward").oracle(x, w, b, stride, pad)
     )
-    assert result.groups == {"basics": (3, 3), "stride": (2, 2), "padding": (2, 2), "dilation": (0, 1)}
-    assert (result.score, result.max_score) == (7, 8)
+    assert result.groups == {
+        "basics": (3, 3), "stride": (2, 2), "padding": (2, 2), "dilation": (0, 1), "fit": (1, 1)
+    }  # fmt: skip
+    assert (result.score, result.max_score) == (8, 9)
     assert "takes" in result.message and "dilation" in result.message
 
 

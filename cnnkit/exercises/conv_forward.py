@@ -5,7 +5,8 @@ import numpy as np
 import cnnkit as ck
 from cnnkit import shapes
 from cnnkit.cases import Case
-from cnnkit.exercises.drawing import Geometry, basics, draw, geometries
+from cnnkit.comparing import Tolerance
+from cnnkit.exercises.drawing import Geometry, basics, draw, geometries, misfits
 from cnnkit.exercises.specification import Bug, Unit
 
 UNIT = Unit("03-conv-forward")
@@ -68,6 +69,11 @@ def _rest(n, k, pad, dilation):
     return n + 2 * pad - dilation * (k - 1) - 1
 
 
+def _ways(answers):
+    """The first answer and the others, as a Bug takes them."""
+    return answers[0], tuple(answers[1:])
+
+
 @UNIT.exercise(
     "conv_output_size(n, k, stride=1, pad=0, dilation=1)",
     points={"basics": 1, "stride": 1, "padding": 1, "dilation": 1, "impossible": 1},
@@ -78,23 +84,26 @@ class ConvOutputSize:
 
     oracle = shapes.conv_output_size
 
-    def no_plus_one(n, k, stride=1, pad=0, dilation=1):
-        return shapes.conv_output_size(n, k, stride, pad, dilation) - 1
+    def without_guard(formula):
+        """A bug's formula as it stands, and with the errors raised that the right answer raises."""
 
-    def rounded_up(n, k, stride=1, pad=0, dilation=1):
-        return shapes.conv_output_size(n, k, stride, pad, dilation) + (_rest(n, k, pad, dilation) % stride > 0)
+        def guarded(n, k, stride=1, pad=0, dilation=1):
+            shapes.conv_output_size(n, k, stride, pad, dilation)
+            return formula(n, k, stride, pad, dilation)
 
-    def rounded(n, k, stride=1, pad=0, dilation=1):
-        shapes.conv_output_size(n, k, stride, pad, dilation)
-        return round(_rest(n, k, pad, dilation) / stride) + 1
+        def bare(n, k, stride=1, pad=0, dilation=1):
+            return formula(n, k, stride, pad, dilation)
 
-    def not_rounded(n, k, stride=1, pad=0, dilation=1):
-        shapes.conv_output_size(n, k, stride, pad, dilation)
-        return _rest(n, k, pad, dilation) / stride + 1
+        return guarded, bare
 
-    def pad_once(n, k, stride=1, pad=0, dilation=1):
-        shapes.conv_output_size(n, k, stride, pad, dilation)
-        return (_rest(n, k, pad, dilation) - pad) // stride + 1
+    no_plus_one = without_guard(lambda n, k, s, p, d: _rest(n, k, p, d) // s)
+    pad_once = without_guard(lambda n, k, s, p, d: (_rest(n, k, p, d) - p) // s + 1)
+    pad_ignored = without_guard(lambda n, k, s, p, d: _rest(n, k, 0, d) // s + 1)
+    rounded_up = without_guard(lambda n, k, s, p, d: -(-_rest(n, k, p, d) // s) + 1)
+    rounded = without_guard(lambda n, k, s, p, d: round(_rest(n, k, p, d) / s) + 1)
+    not_rounded = without_guard(lambda n, k, s, p, d: _rest(n, k, p, d) / s + 1)
+    no_dilation = without_guard(lambda n, k, s, p, d: _rest(n, k, p, 1) // s + 1)
+    reach_too_long = without_guard(lambda n, k, s, p, d: (n + 2 * p - d * k) // s + 1)
 
     def never_raises(n, k, stride=1, pad=0, dilation=1):
         return _rest(n, k, pad, dilation) // stride + 1
@@ -104,30 +113,35 @@ class ConvOutputSize:
             "no +1",
             "You counted the steps between windows, not the windows. A window that cannot move at all (n = k) still "
             "gives one output.",
-            no_plus_one,
+            *_ways(no_plus_one),
         ),
         Bug(
             "pad counted once",
             "The padding stands on both ends of the side: the padded length is n + 2 pad.",
-            pad_once,
+            *_ways(pad_once),
         ),
+        Bug("padding ignored", "The pad argument has no effect: add it at both ends of the side.", *_ways(pad_ignored)),
         Bug(
             "rounded up or to the nearest",
             "A window that would hang over the edge is not computed: the division rounds down. 7 wide, kernel 3, "
             "stride 3 gives 2.",
-            rounded_up,
-            (rounded,),
+            *_ways(rounded_up + rounded),
         ),
         Bug(
             "not rounded",
             "Your result is a fraction or a float. There is no third of a window: use //, which rounds down and stays "
             "an int.",
-            not_rounded,
+            *_ways(not_rounded),
         ),
         Bug(
             "dilation ignored",
             "A dilated kernel reaches further: k taps with dilation between them span dilation (k - 1) + 1 pixels.",
-            lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_output_size(n, k, stride, pad),
+            *_ways(no_dilation),
+        ),
+        Bug(
+            "reach of the dilated kernel too long",
+            "Between k taps there are k - 1 gaps, not k: the kernel spans dilation (k - 1) + 1 pixels.",
+            *_ways(reach_too_long),
         ),
         Bug(
             "no error where nothing fits",
@@ -244,11 +258,13 @@ def _padded(x, widths, **how):
 @UNIT.exercise("zero_pad(x, p)", points={"basics": 2})
 class ZeroPad:
     def cases(rng):
-        for i, g in enumerate(g for g in basics(rng) if not g.raises):
-            yield g.case((g.x(rng), (1, 1, 2, 0, 3)[i % 5]), {})
+        for i, g in enumerate(basics(rng)):
+            yield g.case((g.x(rng), (1, 1, 2, 0, 3, 5)[i % 6]), {})
 
     def oracle(x, p):
         return ck.oracle.zero_pad(x, p)
+
+    single = Tolerance(relative=0, absolute=0, floor=0)
 
     bugs = (
         Bug(
@@ -326,6 +342,28 @@ def _edge_padded(x, w, b, stride=1, pad=0, dilation=1):
     )
 
 
+def _empty_where_nothing_fits(x, w, b, stride=1, pad=0, dilation=1):
+    """As np.zeros makes it for a size that was computed to be zero."""
+    oh, ow = (_rest(n, k, pad, dilation) // stride + 1 for n, k in zip(x.shape[2:], w.shape[2:], strict=True))
+    if min(oh, ow) < 1:
+        return np.zeros((len(x), len(w), oh, ow), x.dtype)
+    return ck.oracle.conv2d(x, w, b, stride, pad, dilation)
+
+
+def _zeros_on(before, after):
+    """Padding by ``before`` and ``after`` widths per pad, above and below, left and right."""
+
+    def answer(x, w, b, stride=1, pad=0, dilation=1):
+        widths = (before * pad, after * pad)
+        return ck.oracle.conv2d(_padded(x, ((0, 0), (0, 0), widths, widths)), w, b, stride, 0, dilation)
+
+    return answer
+
+
+NO_FIT_HINT = (
+    "You return an empty array where not even one window fits. Whoever called wants to know: compare the kernel's "
+    "reach with the padded size first, and raise a ValueError that names both."
+)
 NAIVE_BUGS = (
     Bug(
         "kernel flipped",
@@ -380,6 +418,13 @@ NAIVE_BUGS = (
         _edge_padded,
     ),
     Bug(
+        "pads one side only",
+        "The border of zeros is missing on a side. It stands above and below, left and right of each image.",
+        _zeros_on(0, 1),
+        (_zeros_on(1, 0), _zeros_on(0, 2), _zeros_on(2, 0)),
+    ),
+    Bug("no error where nothing fits", NO_FIT_HINT, _empty_where_nothing_fits),
+    Bug(
         "padding forgotten",
         "The pad argument has no effect: the window never leaves the image.",
         lambda x, w, b, stride=1, pad=0, dilation=1: ck.oracle.conv2d(x, w, b, stride, 0, dilation),
@@ -394,13 +439,13 @@ NAIVE_BUGS = (
 
 def conv_cases(rng, dilation):
     names = ("stride", "pad", "dilation") if dilation else ("stride", "pad")
-    for g in geometries(rng, dilation):
+    for g in (*geometries(rng, dilation), *misfits(rng)):
         yield g.case((g.x(rng), *g.filters(rng)), g.moves(*names))
 
 
 @UNIT.exercise(
     "conv_forward_naive(x, w, b, stride=1, pad=0, dilation=1)",
-    points={"basics": 3, "stride": 2, "padding": 2, "dilation": 1},
+    points={"basics": 3, "stride": 2, "padding": 2, "dilation": 1, "fit": 1},
 )
 class ConvForwardNaive:
     def cases(rng):
@@ -430,6 +475,27 @@ def _reordered(x, kh, kw, stride, pad, order, swap=False):
     return six.transpose(order).reshape(cols.shape)
 
 
+def _empty_columns(x, kh, kw, stride=1, pad=0):
+    oh, ow = (_rest(n, k, pad, 1) // stride + 1 for n, k in zip(x.shape[2:], (kh, kw), strict=True))
+    if min(oh, ow) < 1:
+        return np.zeros((x.shape[1] * kh * kw, len(x) * oh * ow), x.dtype)
+    return ck.oracle.im2col(x, kh, kw, stride, pad)
+
+
+def _image_by_image(x, kh, kw, stride=1, pad=0):
+    """(N, C kh kw, OH OW), as torch's unfold has it."""
+    cols = ck.oracle.im2col(x, kh, kw, stride, pad)
+    return cols.reshape(len(cols), len(x), -1).swapaxes(0, 1)
+
+
+def _edge_columns(x, kh, kw, stride=1, pad=0):
+    return ck.oracle.im2col(_padded(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="edge"), kh, kw, stride)
+
+
+# Values are copied, never computed: what is off by more than rounding is wrong.
+COPIED = Tolerance(relative=1e-6, absolute=1e-6, floor=1e-12)
+
+
 def im2col_window(case, part, index):
     x, kh, kw = case.args[:3]
     stride, pad = case.kwargs.get("stride", 1), case.kwargs.get("pad", 0)
@@ -441,10 +507,12 @@ def im2col_window(case, part, index):
     return [(f"column {column}: window ({i}, {j}) of x[{n}, {c}]", patch)]
 
 
-@UNIT.exercise("im2col(x, kh, kw, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2})
+@UNIT.exercise(
+    "im2col(x, kh, kw, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "fit": 1, "large": 2}
+)
 class Im2col:
     def cases(rng):
-        for g in geometries(rng):
+        for g in (*geometries(rng), *misfits(rng)):
             yield g.case((g.x(rng), g.kh, g.kw), g.moves("stride", "pad"))
         big = Geometry("large", **LARGE)
         yield Case("large", (big.x(rng), big.kh, big.kw), fast=True)
@@ -453,6 +521,7 @@ class Im2col:
         return ck.oracle.im2col(x, kh, kw, stride, pad)
 
     window = im2col_window
+    single = COPIED
     bugs = (
         Bug(
             "columns with the image innermost",
@@ -483,6 +552,18 @@ class Im2col:
             lambda x, kh, kw, stride=1, pad=0: ck.oracle.im2col(x, kh, kw, stride, pad).T,
         ),
         Bug(
+            "a matrix per image",
+            "You have a stack of matrices, one for each image. Put them side by side, so that one product does the "
+            "whole batch: (C kh kw, N OH OW).",
+            _image_by_image,
+        ),
+        Bug(
+            "pads with edge values",
+            "Your border repeats the pixels of the edge. Zero padding puts zeros there.",
+            _edge_columns,
+        ),
+        Bug("no error where nothing fits", NO_FIT_HINT, _empty_columns),
+        Bug(
             "pad forgotten",
             "The pad argument has no effect: the window never leaves the image.",
             lambda x, kh, kw, stride=1, pad=0: ck.oracle.im2col(x, kh, kw, stride),
@@ -495,7 +576,9 @@ class Im2col:
     )
 
 
-@UNIT.exercise("conv_forward(x, w, b, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "large": 2})
+@UNIT.exercise(
+    "conv_forward(x, w, b, stride=1, pad=0)", points={"basics": 2, "stride": 1, "padding": 1, "fit": 1, "large": 2}
+)
 class ConvForward:
     def cases(rng):
         yield from conv_cases(rng, dilation=False)
@@ -532,8 +615,7 @@ def _as_product(x, w, b, *moves, **named):
 class Conv1x1:
     def cases(rng):
         for g in basics(rng):
-            if not g.raises:
-                yield g.case((g.x(rng), *_mixing(rng, g)), {})
+            yield g.case((g.x(rng), *_mixing(rng, g)), {})
         for dtype in ("float64", "float32"):  # as many filters as channels, but another height and width
             g = Geometry("basics", n=2, c=3, f=3, h=4, w=5, dtype=dtype)
             yield g.case((g.x(rng), *_mixing(rng, g)), {})
@@ -549,13 +631,22 @@ class Conv1x1:
         out = ck.oracle.conv2d(x, w[:, :, None, None], b)
         return np.moveaxis(out, 1, -1).reshape(out.shape)
 
+    def mixes_images(x, w, b):
+        n, c, h, width = x.shape
+        return ck.oracle.conv2d(x.reshape(c, n, h, width).swapaxes(0, 1), w[:, :, None, None], b)
+
     bugs = (
         Bug(
             "mixes pixels",
             "Values of different pixels get mixed. A reshape does not move the channel axis: bring it to the end (or "
             "multiply w with x reshaped to (N, C, H W)) before you flatten the pixels.",
             mixes_pixels,
-            (mixes_outputs,),
+            (mixes_outputs, mixes_images),
+        ),
+        Bug(
+            "channels last",
+            "Your numbers are right, and the channel axis stands at the end. Move it to second place: (N, F, H, W).",
+            lambda x, w, b: np.moveaxis(ck.oracle.conv2d(x, w[:, :, None, None], b), 1, -1),
         ),
         Bug(
             "transposed w",
