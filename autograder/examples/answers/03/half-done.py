@@ -19,7 +19,7 @@ def conv_fit(n, k, stride=1, pad=0, dilation=1):
 
 # %% conv_params
 def conv_params(c_in, c_out, k, bias=True, groups=1):
-    return c_out * (c_in * k * k) + 1
+    return c_out * (c_in // groups) * k * k + (1 if bias else 0)
 
 
 # %% conv_forward_naive
