@@ -76,8 +76,9 @@ def im2col(x, kh, kw, stride=1, pad=0, dilation=1, device=None):
         ``(C kh kw, N OH OW)``: rows by channel, kernel row, kernel column; columns by image, output row, output column.
     """
     output_size(x.shape, (kh, kw), stride, pad, dilation)
-    windows = F.unfold(tensor(x, device), (kh, kw), pair(dilation), pair(pad), pair(stride))
-    return array(windows.transpose(0, 1).reshape(windows.shape[1], -1), x)
+    moves = (kh, kw), pair(dilation), pair(pad), pair(stride)
+    # Image by image: the columns of a batch take kh kw times its memory, once is enough.
+    return np.concatenate([array(F.unfold(image, *moves), x) for image in tensor(x, device)], axis=1)
 
 
 def col2im(cols, x_shape, kh, kw, stride=1, pad=0, dilation=1, device=None):
