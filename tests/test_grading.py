@@ -21,48 +21,49 @@ from small_course import SOLUTION, SOURCE, UNIT, write_unit
 from autograder import build, cli, gradebook, selftest
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
-from autograder.ingest import merge, parse
+from autograder.ingest import check_name, merge, parse
 from autograder.run import Run, source_path
 from autograder.sandbox import Limits
 from autograder.score import Graded, Scorer
-from cnnkit import evaluate
+from cnnkit import evaluate, exercises
 
 pytestmark = pytest.mark.xdist_group("grading")
 
 EXAMPLES = Path(make.__file__).parent
 CONV = make.UNIT
-POINTS = {
-    "zero_pad": 2,
-    "conv_output_size": 5,
-    "conv_fits": 4,
-    "conv_params": 3,
-    "conv_forward_naive": 9,
-    "conv_1x1": 2,
-    "receptive_field": 3,
-    "im2col": 7,
-    "conv_forward": 7,
-}
-# What every example loses: exercise: (points, bug, flags).
-TOTAL = sum(POINTS.values())
+POINTS = {name: exercises.get(name).points for name in exercises.names(CONV)}
+ALL = None
+# What every example loses: exercise: (groups of cases, bug, flags).
 LOSSES = {
-    "blank": {name: (points, "", "unwritten") for name, points in POINTS.items()},
-    "endless-loop": {"receptive_field": (3, "", "timeout")},
-    "exits": {"conv_1x1": (2, "", "crash")},
+    "blank": dict.fromkeys(POINTS, (ALL, "", "unwritten")),
+    "endless-loop": {"receptive_field": (ALL, "", "timeout")},
+    "exits": {"conv_1x1": (ALL, "", "crash")},
     "half-done": {
-        "conv_output_size": (2, "dilation ignored", ""),
-        "conv_fits": (4, "", "undefined"),
-        "conv_params": (2, "one bias in all", ""),
-        "conv_forward_naive": (1, "dilation ignored", ""),
-        "conv_1x1": (2, "", "missing"),
+        "conv_output_size": (["dilation", "impossible"], "dilation ignored", ""),
+        "conv_fits": (ALL, "", "undefined"),
+        "conv_params": (["weights and biases", "groups"], "one bias in all", ""),
+        "conv_forward_naive": (["dilation"], "dilation ignored", ""),
+        "conv_1x1": (ALL, "", "missing"),
     },
-    "images-innermost": {"im2col": (7, "columns with the image innermost", "")},
+    "images-innermost": {"im2col": (ALL, "columns with the image innermost", "")},
     "in-loops": {},
-    "kernel-flipped": {"conv_forward_naive": (9, "kernel flipped", "")},
-    "no-plus-one": {"conv_output_size": (5, "no +1", "")},
+    "kernel-flipped": {"conv_forward_naive": (ALL, "kernel flipped", "")},
+    "no-plus-one": {"conv_output_size": (ALL, "no +1", "")},
     "noisy": {},
-    "pad-one-side": {"zero_pad": (2, "one side only", "")},
+    "pad-one-side": {"zero_pad": (ALL, "one side only", "")},
     "perfect": {},
 }
+FULL = sum(sum(groups.values()) for groups in POINTS.values())
+
+
+def score(student, name):
+    """What an example should score in an exercise."""
+    lost, *_ = LOSSES[student].get(name, ([], "", ""))
+    return sum(points for group, points in POINTS[name].items() if lost is not ALL and group not in lost)
+
+
+def total(student):
+    return sum(score(student, name) for name in POINTS)
 
 
 def skeleton(unit, root=build.ROOT):
@@ -70,11 +71,12 @@ def skeleton(unit, root=build.ROOT):
 
 
 def designed():
-    """The rows that grades.csv should have."""
+    """The rows that grades.csv should have, in the order of the lesson."""
+    lesson = [name for name in map(check_name, skeleton(CONV).cells) if name]
     for student, losses in sorted(LOSSES.items()):
-        for name, points in POINTS.items():
-            lost, bug, flags = losses.get(name, (0, "", ""))
-            yield [student, CONV, name, f"{points - lost}", f"{points}", bug, flags]
+        for name in lesson:
+            _, bug, flags = losses.get(name, ([], "", ""))
+            yield [student, CONV, name, f"{score(student, name)}", f"{sum(POINTS[name].values())}", bug, flags]
 
 
 def autograder(*arguments, **more):
@@ -139,9 +141,8 @@ def test_the_refused_one_is_named_with_its_reason(graded):
 
 
 def test_the_table_in_the_terminal_has_every_student(graded):
-    for student, losses in LOSSES.items():
-        total = TOTAL - sum(lost for lost, *_ in losses.values())
-        assert re.search(rf"{student} .*{total} / {TOTAL}", graded[0].stdout)
+    for student in LOSSES:
+        assert re.search(rf"{student} .*{total(student)} / {FULL}", graded[0].stdout)
 
 
 def test_no_process_and_no_file_is_left(graded):
@@ -168,7 +169,7 @@ def test_a_second_run_grades_nothing_again(copied):
 
 def test_feedback_names_the_bug_its_hint_and_the_failing_case(graded):
     page = (graded[1] / "feedback" / "kernel-flipped" / CONV / f"{CONV}.html").read_text(encoding="utf-8")
-    assert "33 of 42 points" in page
+    assert f"{total('kernel-flipped')} of {FULL} points" in page
     assert "Looks like: kernel flipped" in page
     assert "Your kernel is turned by 180 degrees" in page
     assert "A failing case" in page
@@ -211,7 +212,7 @@ def test_nbgrader_exports_the_same_scores(copied):
     nbgrader(copied, "export")
     with open(copied / "nbgrader-export.csv", newline="", encoding="utf-8") as file:
         found = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(file)}
-    assert found == {s: (TOTAL - sum(lost for lost, *_ in losses.values()), TOTAL) for s, losses in LOSSES.items()}
+    assert found == {student: (total(student), FULL) for student in LOSSES}
     assert rows(copied)[1:] == list(designed())
 
 
@@ -235,9 +236,11 @@ def test_marks_and_comments_by_hand_stay_and_are_shown(copied):
         book.db.commit()
     done = autograder("report", "--output", copied)
     assert done.returncode == 0, done.stderr
-    assert [CONV, "im2col", "4", "6", "columns with the image innermost", "manual"] in [row[1:] for row in rows(copied)]
+    most = str(sum(POINTS["im2col"].values()))
+    marked = ["images-innermost", CONV, "im2col", "4", most, "columns with the image innermost", "manual"]
+    assert marked in rows(copied)
     page = (copied / "feedback" / "images-innermost" / CONV / f"{CONV}.html").read_text(encoding="utf-8")
-    assert "40 of 42 points" in page and "Nearly &lt;right&gt;." in page
+    assert f"{total('images-innermost') + 4} of {FULL} points" in page and "Nearly &lt;right&gt;." in page
     autograder("grade", CONV, "--submitted", EXAMPLES, "--output", copied, "--regrade")
     assert "4" in [row[3] for row in rows(copied) if row[:3] == ["images-innermost", CONV, "im2col"]]
 
@@ -250,10 +253,10 @@ def test_the_scores_are_the_same_whatever_the_seed(student):
     namespace = {"np": np}
     for text in answers.values():
         exec(text, namespace)
-    for name, (lost, bug, flags) in LOSSES[student].items():
+    for name, (_, bug, flags) in LOSSES[student].items():
         for seed in [] if flags else range(1, 11):
             verdict = evaluate(name, namespace[name], seed=seed)
-            assert (verdict.max_score - verdict.score, verdict.bug or "") == (lost, bug), (name, seed)
+            assert (verdict.score, verdict.bug or "") == (score(student, name), bug), (name, seed)
 
 
 # A small course: what goes wrong, and what goes on
