@@ -446,7 +446,7 @@ class InsertZeros:
         for g in layers(rng):
             if g.group == "basics":
                 yield g.case((upstream(rng, g), int(rng.integers(2, 5))), {})
-        for stride in (2, 3, 4):
+        for stride in (2, 3, 4, 2):  # the same shapes twice, with other values
             yield Case("basics", (draw(rng, (2, 3, 4, 5)), stride))
         for shape, stride in [
             ((2, 3, 4, 5), 1),
