@@ -5,19 +5,29 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import tempfile
 import threading
 from multiprocessing import forkserver
 
+from autograder.errors import GradingError
 from autograder.ingest import Merged
 from autograder.score import Scorer
 
 
 def start_server():
-    """Start the process that workers are forked from, with everything imported; it gets ready by itself."""
+    """Start the process that workers are forked from, with everything imported; it gets ready by itself.
+
+    Raises:
+        errors.GradingError: where the folder for temporary files has too long a name for the server's socket.
+    """
     # One thread each: there are as many workers as cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     forkserver.set_forkserver_preload([__name__, "torch"])
-    forkserver.ensure_running()
+    try:
+        forkserver.ensure_running()
+    except OSError as error:
+        where = tempfile.gettempdir()
+        raise GradingError(f"workers cannot be started below {where}: {error}; set TMPDIR to a short path") from error
 
 
 def pool(jobs, seed, isolation):

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -102,9 +104,16 @@ def submit(folder, student, notebook, unit=UNIT):
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory):
+def temporary():
+    """A function to a new folder with a short name, since there are sockets in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield lambda: Path(tempfile.mkdtemp(dir=folder))
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory, temporary):
     """The example class, graded by the command line: ``(finished process, output folder, its TMPDIR)``."""
-    output, scratch = tmp_path_factory.mktemp("class") / "results", tmp_path_factory.mktemp("scratch")
+    output, scratch = tmp_path_factory.mktemp("class") / "results", temporary()
     environment = os.environ | {"TMPDIR": str(scratch)}
     done = autograder("grade", CONV, "--submitted", EXAMPLES, "--output", output, env=environment)
     return done, output, scratch
@@ -410,15 +419,14 @@ Run(units=(sys.argv[3],), submitted=Path("submitted"), output=Path("results"), r
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
-def test_a_run_that_was_stopped_goes_on(grade, notebook, course, tmp_path, how):
+def test_a_run_that_was_stopped_goes_on(grade, notebook, course, tmp_path, temporary, how):
     for student in "abcde":
         submit(tmp_path / "submitted", student, notebook())
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
+    scratch = temporary()
     arguments = [sys.executable, "-c", KILLED, str(course), "2", UNIT, how]
     environment = os.environ | {"TMPDIR": str(scratch)}
     done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode != 0
+    assert done.returncode == -getattr(signal, how), done.stderr
     wait_for_the_end_of(scratch)
     # As a write that was cut off leaves it.
     with open(tmp_path / "results" / "journal.jsonl", "a") as journal:
@@ -580,6 +588,16 @@ def test_two_runs_do_not_write_one_journal(grade, notebook, tmp_path):
 def test_a_report_on_nothing_is_refused(tmp_path):
     done = CliRunner().invoke(cli.main, ["report", "--output", str(tmp_path)])
     assert (done.exit_code, done.stderr) == (2, f"error: nothing was graded into {tmp_path}\n")
+
+
+def test_a_folder_with_too_long_a_name_for_a_socket_is_named(tmp_path, handed_in):
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    arguments = ["grade", "--submitted", handed_in, "--output", tmp_path / "out"]
+    done = autograder(*arguments, env=os.environ | {"TMPDIR": str(deep)})
+    assert done.returncode == 3
+    assert f"error: workers cannot be started below {deep}" in done.stderr and "set TMPDIR" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_password_in_a_url_is_not_shown(tmp_path, handed_in):
