@@ -50,5 +50,5 @@ $(to_use): pyproject.toml constraints.txt scripts/set-up
 	@touch $@
 
 $(to_develop): pyproject.toml constraints.txt scripts/set-up
-	@scripts/set-up grading,dev
+	@scripts/set-up grading,cluster,site,dev
 	@touch $(to_use) $@
