@@ -64,9 +64,14 @@ def show(fig, alt):
         fig: a ``matplotlib.figure.Figure``; one that pyplot made is closed.
         alt: what the figure shows, in words, for readers who cannot see it.
     """
-    display(Picture(_svg(fig, alt), alt))
+    display(picture(fig, alt))
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(fig)
+
+
+def picture(fig, alt):
+    """What ``show`` displays: a ``Picture``, for those who put it somewhere themselves."""
+    return Picture(_svg(fig, alt), alt)
 
 
 def _svg(fig, alt):
