@@ -11,7 +11,7 @@ to_use     := .venv/installed-to-use
 to_develop := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help lab grade grade-all test lint build bench
+.PHONY: help lab grade grade-all test lint build release bench
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ lint: $(to_develop)  ## run the linter
 
 build: $(to_use)  ## build the notebooks from solutions/
 	$(bin)/autograder build
+
+release: $(to_use)  ## make the archive that students get
+	@$(bin)/autograder release
 
 bench: $(to_develop)  ## run the benchmarks
 	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(bin)/python "$$benchmark"; done

@@ -28,6 +28,7 @@ from cnnkit import exercises
 __all__ = [
     "BuildError",
     "build",
+    "compact",
     "prove_demo_free",
     "refuse_leaks",
     "source_notebook",
@@ -177,15 +178,15 @@ def refuse_leaks(student, source, file):
     for cell in source.cells:
         if is_solution(cell):
             for line in percent.solution_lines(cell.source):
-                if len(_compact(line)) >= TELLING and not line.lstrip().startswith("#"):
-                    secrets[_compact(line)] = _grade_id(cell), line.strip()
+                if len(compact(line)) >= TELLING and not line.lstrip().startswith("#"):
+                    secrets[compact(line)] = _grade_id(cell), line.strip()
     for cell in student.cells:
         where = f"{file}, cell '{_grade_id(cell) or cell.id}'"
         if cell.get("outputs"):
             raise BuildError(f"{where}: holds an output")
         if cell.get("execution_count") is not None:
             raise BuildError(f"{where}: holds an execution count")
-        text = _compact(cell.source)
+        text = compact(cell.source)
         for secret, (origin, line) in secrets.items():
             if secret in text:
                 raise BuildError(f"{where}: holds a line of the solution of '{origin}': {line}")
@@ -319,5 +320,6 @@ def _grade_id(cell):
     return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
-def _compact(text):
+def compact(text):
+    """A text without its blanks, as lines of code are compared."""
     return re.sub(r"\s+", "", text)

@@ -182,6 +182,34 @@ def report(output, db):
 
 
 @main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for the archive; build/release-bundle by default.",
+)
+@click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that no file may hold; repeatable.")
+def release(output, canaries):
+    """Make the archive that students get: notebooks, cnnkit, environment, data.
+
+    It is searched before it is written: for solutions and other answers, outputs and widget state in notebooks, secret
+    seeds, credentials, files that are the instructor's, and the words INSTRUCTORS ONLY, which you may put into whatever
+    must stay with you. Exits with 2, and writes nothing, where any of these is found.
+    """
+    from autograder import release as releases
+
+    try:
+        bundle = releases.release(output, canaries=canaries)
+    except releases.Leak as leak:
+        for name, what in leak.finds:
+            console.print(f"[bold red]found[/] {_plain(name)}: {_plain(what)}", soft_wrap=True)
+        raise
+    size = f"{len(bundle.files)} files, {bundle.size / 2**20:.1f} MiB"
+    console.print(f"Searched {size}: nothing that students must not get.")
+    console.print(f"Archive: {_plain(bundle.archive)}", soft_wrap=True)
+
+
+@main.command()
 @click.argument("units", metavar="[UNIT]...", nargs=-1)
 @click.option(
     "--device", default="cpu", show_default=True, help="Where references and answers in torch compute: cpu, cuda."
