@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cnnkit import doctor, exercises, verdict
+from cnnkit import data, doctor, exercises, verdict
 from cnnkit.checking import evaluate
 from cnnkit.notebook import NotebookError, run
 
@@ -64,6 +64,21 @@ def check(notebooks, device, quiet):
                 console.print()
     console.print(_table(results))
     sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+@main.command("data")
+@click.argument("name", type=click.Choice(list(data.PUBLIC)), metavar="NAME")
+def get_data(name):
+    """Download mnist or cifar10, verify it and keep it, for lessons that can use it.
+
+    What is on this computer already is verified and not downloaded again. It is kept in the folder that the environment
+    variable CNNKIT_DATA names, else in data/cache in the course's folder.
+    """
+    try:
+        found = data.PUBLIC[name]()
+    except (data.DataError, FileNotFoundError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{found.name}: {len(found.train.x)} pictures to train on, {len(found.test.x)} to test with, verified")
 
 
 def _missing(name, trouble):

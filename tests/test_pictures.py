@@ -8,6 +8,7 @@ import pytest
 from skimage.data import camera
 
 from cnnkit import data
+from cnnkit.data import store
 
 
 def test_the_photograph_is_scikit_images_camera_at_half_its_size():
@@ -40,9 +41,9 @@ def test_pictures_are_found_from_any_folder(tmp_path, monkeypatch):
 
 
 def test_a_package_without_its_repository_looks_above_the_notebook(tmp_path, monkeypatch):
-    repository, notebook = data._REPOSITORY, tmp_path / "notebooks" / "02-filters"
+    repository, notebook = store.REPOSITORY, tmp_path / "notebooks" / "02-filters"
     notebook.mkdir(parents=True)
-    monkeypatch.setattr(data, "_REPOSITORY", tmp_path / "site-packages")
+    monkeypatch.setattr(store, "REPOSITORY", tmp_path / "site-packages")
     monkeypatch.chdir(notebook)
     with pytest.raises(FileNotFoundError, match="pip install -e") as raised:
         data.photo()
