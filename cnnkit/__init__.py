@@ -7,6 +7,18 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["checking", "data", "devices", "exercises", "oracle", "plot", "retina", "shapes", "train", "verdict"],
+    submodules=[
+        "checking",
+        "data",
+        "devices",
+        "exercises",
+        "models",
+        "oracle",
+        "plot",
+        "retina",
+        "shapes",
+        "train",
+        "verdict",
+    ],
     submod_attrs={"checking": ["CheckFailed", "check", "evaluate"], "devices": ["device"]},
 )

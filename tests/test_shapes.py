@@ -1,5 +1,7 @@
 """Sizes and counts against torch, over random layers."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -67,3 +69,49 @@ def test_the_numbers_of_the_decks():
     alexnet = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1), (3, 2)]
     seen = [shapes.receptive_field(alexnet[:i]) for i in range(1, 9)]
     assert seen == [11, 19, 51, 67, 99, 131, 163, 195]
+
+
+def test_alexnets_table_has_the_decks_volumes_and_fields():
+    rows = shapes.table(*shapes.PRESETS["AlexNet"])
+    maps = [row for row in rows if row.kind in ("conv", "pool")]
+    volumes = [55, 27, 27, 13, 13, 13, 13, 6]
+    assert [row.shape for row in maps] == [
+        (c, n, n) for c, n in zip([96, 96, 256, 256, 384, 384, 256, 256], volumes, strict=True)
+    ]
+    assert [row.field for row in maps] == [11, 19, 51, 67, 99, 131, 163, 195]
+    assert [row.jump for row in maps] == [4, 8, 8, 16, 16, 16, 16, 32]
+    assert [row.name for row in rows][-4:] == ["pool3", "fc1", "fc2", "fc3"]
+    assert sum(row.parameters for row in rows) == 60965224
+    assert rows[0].memory == 4 * 55 * 55 * 96
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=4))
+def test_the_field_of_a_stack_is_receptive_fields(sizes):
+    rows = shapes.table([shapes.Conv(2, k, stride, pad) for k, stride, pad in sizes], (3, 400, 300))
+    for i, row in enumerate(rows, start=1):
+        assert row.field == shapes.receptive_field([(k, stride) for k, stride, _ in sizes[:i]])
+    assert rows[-1].jump == math.prod(stride for _, stride, _ in sizes)
+
+
+def test_a_layer_that_sees_a_whole_map_sees_all_that_the_map_sees():
+    layers = [shapes.Conv(2, 3, stride=2), shapes.Linear(5), shapes.Linear(3)]
+    assert [row.field for row in shapes.table(layers, (1, 9, 9))] == [3, 9, 9]
+    assert [row.field for row in shapes.table([shapes.Conv(2, 3), shapes.GlobalPool()], (1, 5, 7))] == [3, 7]
+
+
+def test_branches_join_their_channels_or_their_values():
+    paths = ((shapes.Conv(4, 1),), (shapes.Conv(3, 3, pad=1), shapes.Conv(5, 3, pad=1)))
+    *inside, join = shapes.table([shapes.Branches("concatenate", paths)], (2, 6, 7))
+    assert join.shape == (9, 6, 7)
+    assert (join.field, join.parameters, join.name) == (5, 0, "join1")
+    assert [row.depth for row in inside] == [1, 1, 1]
+    *_, join = shapes.table([shapes.Branches("add", ((), (shapes.Conv(2, 3, pad=1),)))], (2, 6, 7))
+    assert join.shape == (2, 6, 7)
+    for join, channels in (("add", 3), ("concatenate", 2)):
+        with pytest.raises(ValueError, match="cannot be joined"):
+            shapes.table([shapes.Branches(join, ((), (shapes.Conv(channels, 3),)))], (2, 6, 7))
+
+
+def test_a_window_that_does_not_fit_is_named():
+    with pytest.raises(ValueError, match="7"):
+        shapes.table([shapes.Conv(2, 3, stride=2), shapes.Pool(7, 2)], (1, 9, 9))

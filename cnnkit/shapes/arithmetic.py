@@ -1,4 +1,4 @@
-"""Sizes and counts of layers, in plain Python: what a layer puts out, what it holds, what it sees.
+"""One layer: what it puts out, what it holds, what it sees.
 
 Sources: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), and the documentation
 of ``torch.nn.Conv2d``, whose rounding down is used throughout.
