@@ -11,7 +11,7 @@ to_use     := .venv/installed-to-use
 to_develop := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help lab grade grade-all test lint build release bench
+.PHONY: help lab grade grade-all test hostile lint build release bench
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ test: lint  ## run the linter, check that the notebooks are fresh, run all tests
 	@scripts/system-packages
 	$(bin)/autograder build --check
 	$(bin)/python -m pytest -n 2 --dist loadfile
+
+hostile: $(to_develop)  ## try the hostile submissions alone
+	$(bin)/python -m pytest tests/hostile
 
 lint: $(to_develop)  ## run the linter
 	$(bin)/ruff check

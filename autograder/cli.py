@@ -105,11 +105,27 @@ def build(units, check):
     "a crash or a hang where it happened and protect nothing else.",
 )
 @click.option(
+    "--cell-seconds",
+    type=click.FloatRange(0.1),
+    default=30,
+    show_default=True,
+    metavar="T",
+    help="How long a cell of a notebook may run.",
+)
+@click.option(
+    "--check-seconds",
+    type=click.FloatRange(0.1),
+    default=20,
+    show_default=True,
+    metavar="T",
+    help="How long all calls of one exercise may take together; those with large arrays get more.",
+)
+@click.option(
     "--db", metavar="URL", help="Gradebook to use, as nbgrader takes it; gradebook.db in the output folder by default."
 )
 @click.option("--regrade", is_flag=True, help="Grade again what has not changed since it was graded, too.")
 @click.option("--no-feedback", is_flag=True, help="Write no feedback pages.")
-def grade(units, submitted, output, jobs, seed, isolation, db, regrade, no_feedback):
+def grade(units, submitted, output, jobs, seed, isolation, cell_seconds, check_seconds, db, regrade, no_feedback):
     """Grade a class.
 
     Without UNIT, every unit that there are submissions of. A run that was stopped goes on when it is started again;
@@ -121,6 +137,7 @@ def grade(units, submitted, output, jobs, seed, isolation, db, regrade, no_feedb
     if os.name != "posix":
         raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
     from autograder.run import Run
+    from autograder.sandbox import Limits
 
     warning = "Student code runs under your account, without isolation: grade only what you would run yourself."
     console.print(f"[yellow]{warning}[/]", soft_wrap=True)
@@ -144,6 +161,7 @@ def grade(units, submitted, output, jobs, seed, isolation, db, regrade, no_feedb
             jobs=jobs or _cores(),
             seed=seed,
             isolation=isolation,
+            limits=Limits(cell=cell_seconds, check=check_seconds),
             db=db,
             regrade=regrade,
             feedback=not no_feedback,

@@ -25,7 +25,7 @@ from autograder.gradebook import Book
 from autograder.ingest import Merged, Refusal, Submission
 from autograder.journal import Busy, Journal, grader_digest, key
 from autograder.nbgrader_config import ROOT
-from autograder.sandbox import Lost
+from autograder.sandbox import Limits, Lost
 from autograder.score import Graded
 
 JOURNAL = "journal.jsonl"
@@ -94,6 +94,7 @@ class Run:
         jobs: number of workers.
         seed: what the cases are drawn from; None for the secret one of the output folder.
         isolation: a key of ``sandbox.ISOLATION``.
+        limits: what a submission may take.
         db: URL of the gradebook; None for gradebook.db in the output folder.
         regrade: grade again what has not changed, too.
         feedback: write feedback pages.
@@ -107,6 +108,7 @@ class Run:
     jobs: int = 1
     seed: int | None = None
     isolation: str = "none"
+    limits: Limits = Limits()  # noqa: RUF009 - frozen
     db: str | None = None
     regrade: bool = False
     feedback: bool = True
@@ -185,7 +187,7 @@ class Run:
         """Keep the pool busy, and hand what comes back to the writer."""
         todo, running = iter(source), {}
         others = set(multiprocessing.active_children())
-        pool = worker.pool(self.jobs, seed, self.isolation)
+        pool = worker.pool(self.jobs, seed, self.isolation, self.limits)
         try:
             exhausted = False
             while running or not exhausted:

@@ -30,11 +30,11 @@ def start_server():
         raise GradingError(f"workers cannot be started below {where}: {error}; set TMPDIR to a short path") from error
 
 
-def pool(jobs, seed, isolation):
-    """An executor with ``jobs`` workers; seed and isolation as for ``score.Scorer``."""
+def pool(jobs, seed, isolation, limits):
+    """An executor with ``jobs`` workers; the rest as for ``score.Scorer``."""
     context = multiprocessing.get_context("forkserver")
     return concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_start, initargs=(seed, isolation)
+        jobs, mp_context=context, initializer=_start, initargs=(seed, isolation, limits)
     )
 
 
@@ -50,9 +50,9 @@ def work(merged):
     return _scorer.grade(Merged.from_dict(merged)).to_dict()
 
 
-def _start(seed, isolation):
+def _start(seed, isolation, limits):
     global _scorer  # what a worker keeps between jobs: its sandbox, and what the exercises expect
-    _scorer = Scorer(seed, isolation)
+    _scorer = Scorer(seed, isolation, limits)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
     signal.signal(signal.SIGTERM, lambda *_: _leave())
     threading.Thread(target=_leave_with_parent, daemon=True).start()

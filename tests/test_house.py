@@ -197,7 +197,9 @@ def test_make_knows_how_to_make_each_target(target, house):
     assert run("make", "-n", target, cwd=house).returncode == 0
 
 
-@pytest.mark.parametrize("target", ["lab", "grade", "grade-all", "test", "build", "release", "bench", "lint"])
+@pytest.mark.parametrize(
+    "target", ["lab", "grade", "grade-all", "test", "hostile", "build", "release", "bench", "lint"]
+)
 def test_a_target_on_a_fresh_clone_installs_first(target, house):
     lines = run("make", "-n", target, cwd=house).stdout.splitlines()
     assert lines[0].startswith("scripts/set-up grading")
