@@ -200,6 +200,63 @@ def report(output, db):
 
 
 @main.command()
+@click.argument("units", metavar="[UNIT]...", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder that a class was graded into.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "canvas", "moodle"]),
+    default="csv",
+    show_default=True,
+    help="csv: a row per student and unit. canvas, moodle: what their gradebooks import.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="File to write; export-<format>.csv in the folder by default.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="UNIT=TITLE",
+    callback=lambda context, option, values: [_pair(value) for value in values],
+    help="What the platform calls a unit, as in 03-conv-forward='Homework 3 (81233)'; repeatable.",
+)
+@click.option("--db", metavar="URL", help="Its gradebook, where that is not gradebook.db in the folder.")
+def export(units, output, form, to, columns, db):
+    """Write the marks as a table that a learning platform imports.
+
+    Without UNIT, every unit. Points are what is left after late penalties; marks given by hand count. A student who
+    handed nothing in has an empty cell, which leaves alone what the platform has. Names, e-mail addresses and the
+    platform's own numbers come from the gradebook: `nbgrader db student import` puts them there.
+    """
+    from autograder import export as exports
+
+    text = exports.export(output, form, units, columns, db)
+    path = to or output / f"export-{form}.csv"
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    console.print(f"Written: {_plain(path)}", soft_wrap=True)
+
+
+def _pair(value):
+    unit, equals, title = value.partition("=")
+    if not equals or not title.strip():
+        raise click.BadParameter(f"{value!r} is not UNIT=TITLE")
+    return unit, title
+
+
+@main.command()
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy
+from nbformat.v4 import new_notebook
 from nbgrader.api import (
     Assignment,
     Comment,
@@ -45,6 +46,31 @@ class Score:
     max_score: float
     manual: bool = False
     waiting: bool = False
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """One student's submission of one unit, with what the gradebook knows of the student.
+
+    ``score`` is before the late penalty, ``total`` after it and never negative; ``waiting`` says whether a person still
+    has to look at something in it.
+    """
+
+    student: str
+    unit: str
+    score: float
+    max_score: float
+    penalty: float = 0.0
+    seconds_late: float = 0.0
+    waiting: bool = False
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    lms_user_id: str = ""
+
+    @property
+    def total(self):
+        return max(0.0, self.score - self.penalty)
 
 
 class Book:
@@ -112,9 +138,20 @@ class Book:
                     comments[name].auto_comment = "No response." if unchanged else None
             ours.late_submission_penalty = None
             self._book.db.commit()
-            if submission.total_seconds_late > 0:
-                nbgrader = {"notebook": unit, "assignment": unit, "student": student, "db_url": self.url}
-                AssignLatePenalties(config=self._config)(notebook, {"nbgrader": nbgrader})
+            self._penalise(submission, student, unit)
+
+    def renew_penalties(self):
+        """Compute late penalties again, from the scores as they are now, marks by hand included."""
+        with self._errors():
+            for assignment in self._book.assignments:
+                for submission in assignment.submissions:
+                    self._penalise(submission, submission.student_id, assignment.name)
+            self._book.db.expire_all()  # nbgrader has written through a connection of its own
+
+    def _penalise(self, submission, student, unit):
+        if submission.total_seconds_late > 0:
+            nbgrader = {"notebook": unit, "assignment": unit, "student": student, "db_url": self.url}
+            AssignLatePenalties(config=self._config)(new_notebook(), {"nbgrader": nbgrader})
 
     def scores(self):
         """``{(student, unit): {name of the graded cell: Score}}`` of everything in the gradebook."""
@@ -132,6 +169,28 @@ class Book:
             entry = Score(score, max_score, manual is not None, bool(waiting))
             found.setdefault((student, unit), {})[name] = entry
         return found
+
+    def submissions(self):
+        """A Submitted for every submission, in the order of students and units."""
+        students = {student.id: student for student in self._book.students}
+        found = []
+        for assignment in self._book.assignments:
+            for submission in assignment.submissions:
+                student = students[submission.student_id]
+                found.append(
+                    Submitted(
+                        student.id,
+                        assignment.name,
+                        submission.score,
+                        submission.max_score,
+                        submission.late_submission_penalty or 0.0,
+                        submission.total_seconds_late,
+                        bool(submission.needs_manual_grade),
+                        *(student.first_name or "", student.last_name or "", student.email or ""),
+                        student.lms_user_id or "",
+                    )
+                )
+        return sorted(found, key=lambda s: (s.student, s.unit))
 
     def comments(self):
         """``{(student, unit): {name of the cell: comment}}``, without the empty ones."""

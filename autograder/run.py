@@ -152,10 +152,7 @@ class Run:
                 _write_atomically(self.output / name, _nbgrader_config(self.output, self.submitted, self._url))
         except OSError as error:
             raise UsageError(f"{self.output} cannot be written: {error.strerror}") from error
-        try:
-            self._config = PyFileConfigLoader(name, path=str(self.output)).load_config()
-        except Exception as error:  # the file is the instructor's own Python
-            raise UsageError(f"{self.output / name} cannot be used: {type(error).__name__}: {error}") from error
+        self._config = _read_config(self.output)
 
     def _grade(self, units, submissions, strays, journal):
         seed = gradebook.secret_seed(self.output) if self.seed is None else self.seed
@@ -261,7 +258,9 @@ def report_again(output, db=None):
     if not (output / JOURNAL).is_file():
         raise UsageError(f"nothing was graded into {output}")
     try:
-        with Journal(output / JOURNAL) as journal, Book(db or gradebook.sqlite_url(output)) as book:
+        book = Book(db or gradebook.sqlite_url(output), _read_config(output))
+        with Journal(output / JOURNAL) as journal, book:
+            book.renew_penalties()
             summary = Summary(refused=dict(journal.refused))
             publish(output, book, journal, summary)
             return summary
@@ -384,6 +383,15 @@ def _write_atomically(path, text):
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
+
+
+def _read_config(output):
+    """What the nbgrader_config.py of a folder of results says."""
+    path = output / "nbgrader_config.py"
+    try:
+        return PyFileConfigLoader(path.name, path=str(output)).load_config()
+    except Exception as error:  # the file is the instructor's own Python
+        raise UsageError(f"{path} cannot be used: {type(error).__name__}: {error}") from error
 
 
 def _nbgrader_config(output, submitted, db):
