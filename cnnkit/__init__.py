@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "shapes",
         "train",
         "verdict",
+        "widgets",
     ],
     submod_attrs={"checking": ["CheckFailed", "check", "evaluate"], "devices": ["device"]},
 )

@@ -4,7 +4,15 @@
 networks of the lectures as such lists.
 """
 
-from cnnkit.shapes.arithmetic import conv_fits, conv_output_size, conv_params, receptive_field
+from cnnkit.shapes.arithmetic import (
+    conv_fits,
+    conv_output_size,
+    conv_params,
+    conv_transpose_output_size,
+    pool_output_size,
+    receptive_field,
+    same_padding,
+)
 from cnnkit.shapes.presets import PRESETS
 from cnnkit.shapes.stack import AvgPool, BatchNorm, Branches, Conv, GlobalPool, Linear, Pool, Row, table
 
@@ -21,6 +29,9 @@ __all__ = [
     "conv_fits",
     "conv_output_size",
     "conv_params",
+    "conv_transpose_output_size",
+    "pool_output_size",
     "receptive_field",
+    "same_padding",
     "table",
 ]

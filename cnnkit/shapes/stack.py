@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-from cnnkit.shapes.arithmetic import conv_output_size, conv_params
+from cnnkit.shapes.arithmetic import conv_output_size, conv_params, pool_output_size
 
 FLOAT32 = 4
 """Bytes of a number."""
@@ -46,11 +46,8 @@ class Pool:
     kind: ClassVar[str] = "pool"
 
     def shape(self, given):
-        return (given[0], *map(self._side, given[1:]))
-
-    def _side(self, n):
-        rest = (n + 2 * self.pad - self.k) % self.stride
-        return conv_output_size(n, self.k, self.stride, self.pad) + (self.ceil and rest > 0)
+        side = lambda n: pool_output_size(n, self.k, self.stride, self.pad, ceil_mode=self.ceil)
+        return (given[0], *map(side, given[1:]))
 
     def parameters(self, given):
         return 0

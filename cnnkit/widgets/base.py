@@ -1,0 +1,70 @@
+"""What all explainers are: an anywidget whose results follow its inputs, with a still picture beside its view."""
+
+import anywidget
+
+from cnnkit.widgets import scripts
+
+
+def put_in():
+    """Metadata of a trait that a user sets."""
+    return {"sync": True, "input": True}
+
+
+def put_out():
+    """Metadata of a trait that follows from the others."""
+    return {"sync": True, "output": True}
+
+
+class Explainer(anywidget.AnyWidget):
+    """An explainer: traits to set, traits that follow, ``still()`` for pages without scripts.
+
+    A subclass names its script, tags its traits with ``put_in()`` or ``put_out()`` and has ``results()``.
+    """
+
+    def __init_subclass__(cls, script=None, **kwargs):
+        if script:  # traitlets makes subclasses of its own
+            cls._esm, cls._css = scripts.module(script), scripts.styles()
+        super().__init_subclass__(**kwargs)
+
+    def __init__(self, **inputs):
+        known = self.trait_names(input=True)
+        for name in inputs:
+            if name not in known:
+                raise TypeError(f"{type(self).__name__} takes {', '.join(known)}; not {name}")
+        super().__init__(**inputs)
+        self._follow()
+        self.observe(self._follow, names=known)
+
+    @property
+    def inputs(self):
+        """What was put in: a dict of plain values."""
+        return {name: _plain(getattr(self, name)) for name in self.trait_names(input=True)}
+
+    def results(self):
+        """A dict from the names of the traits that follow to their values."""
+        raise NotImplementedError
+
+    def summary(self):
+        """The sentence that the drawing shows on top."""
+        raise NotImplementedError
+
+    def still(self):
+        """A picture in HTML of what there is to see now."""
+        raise NotImplementedError
+
+    def _follow(self, change=None):
+        with self.hold_sync():
+            for name, value in self.results().items():
+                self.set_trait(name, value)
+
+    def _repr_mimebundle_(self, **kwargs):
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        data |= {"text/plain": f"{type(self).__name__}: {self.summary()}", "text/html": self.still()}
+        return data, metadata
+
+
+def _plain(value):
+    """Tuples as lists, all the way down."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return {key: _plain(part) for key, part in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,97 @@
+"""Still pictures of explainers, for pages that run no scripts: HTML that does without a style sheet.
+
+Grids are tables, since GitHub and mail readers keep those where they drop SVG; a colour never says anything that a
+number does not say as well.
+"""
+
+from html import escape
+
+_CARD = (
+    "border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:.6em .9em;margin:.3em 0;"
+    "font-family:var(--jp-content-font-family,sans-serif);color:var(--jp-content-font-color1,inherit)"
+)
+_HATCH = "repeating-linear-gradient(45deg,transparent 0 4px,rgba(128,128,128,.7) 4px 6px)"
+_COLD, _WARM = "0,114,178", "213,94,0"  # of Okabe and Ito's palette
+
+
+def card(name, summary, *parts):
+    """A frame with the explainer's name, the sentence that sums it up, and more HTML below."""
+    title = f"<strong>{escape(name)}</strong>"
+    return (
+        f'<div class="cnnkit-still" style="{_CARD}"><div>{title} · {escape(summary)}</div>'
+        f"{''.join(part for part in parts if part)}</div>"
+    )
+
+
+def line(text):
+    """A line of text."""
+    return f'<div style="margin:.3em 0">{escape(text)}</div>'
+
+
+def code(text):
+    """A line of code."""
+    return f'<pre style="margin:.3em 0;white-space:pre-wrap">{escape(text)}</pre>'
+
+
+def side_by_side(*parts):
+    """Things next to each other, wrapping where the page is narrow."""
+    return (
+        '<div style="display:flex;flex-wrap:wrap;gap:1.2em;align-items:flex-start;margin-top:.4em">'
+        f"{''.join(parts)}</div>"
+    )
+
+
+def grid(title, values, hatched=(), framed=(), limit=None):
+    """A matrix as a table, shaded by sign and size.
+
+    Args:
+        title: the caption.
+        values: rows of numbers, or of words.
+        hatched, framed: positions ``(row, column)`` drawn hatched, and with a frame.
+        limit: the value with the full shade; None for the largest, 0 for no shade.
+    """
+    numbers = [abs(value) for row in values for value in row if not isinstance(value, str)]
+    limit = max(numbers, default=0) if limit is None else limit
+    rows = "".join(
+        f"<tr>{''.join(_cell(v, limit, (i, j) in hatched, (i, j) in framed) for j, v in enumerate(row))}</tr>"
+        for i, row in enumerate(values)
+    )
+    return (
+        '<table style="border-collapse:collapse;margin:0;font-size:.85em;font-variant-numeric:tabular-nums">'
+        f'<caption style="caption-side:top;text-align:left;white-space:nowrap">{escape(title)}</caption>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def table(head, rows):
+    """A table of words and numbers under a row of headings; the first column is set to the left."""
+    aligned = lambda j: f"padding:.15em .6em;text-align:{'right' if j else 'left'}"
+    heads = "".join(f'<th style="{aligned(j)}">{escape(str(cell))}</th>' for j, cell in enumerate(head))
+    body = "".join(
+        f"<tr>{''.join(f'<td style={chr(34)}{aligned(j)}{chr(34)}>{escape(str(c))}</td>' for j, c in enumerate(row))}</tr>"
+        for row in rows
+    )
+    return (
+        '<table style="border-collapse:collapse;font-size:.9em;font-variant-numeric:tabular-nums">'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _cell(value, limit, is_hatched, is_framed):
+    style = "padding:.15em .45em;text-align:right;border:1px solid rgba(128,128,128,.4);"
+    if is_hatched:
+        style += f"background:{_HATCH};"
+    elif not isinstance(value, str) and limit:
+        share = min(abs(value) / limit, 1)
+        style += f"background:rgba({_WARM if value > 0 else _COLD},{0.45 * share:.2f});"
+    if is_framed:
+        style += "outline:2px solid currentColor;outline-offset:-2px;font-weight:700;"
+    return f'<td style="{style}">{escape(short(value))}</td>'
+
+
+def short(value):
+    """A value for a cell: words as they are, numbers with up to two digits behind the point."""
+    if isinstance(value, str):
+        return value
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text.replace("-", "−")
