@@ -5,6 +5,8 @@
 The source notebook holds the solutions and nbgrader's metadata; the student notebook is what
 ``nbgrader generate_assignment`` makes of it. The same sources give the same bytes. A unit that is not
 fit to release is refused with a ``BuildError``, before anything is written.
+
+What stands in ``solutions/`` itself (``explainers.py``) has no exercises: it becomes ``notebooks/explainers.ipynb``.
 """
 
 import copy
@@ -56,6 +58,16 @@ def source_notebook(path):
     file, unit = "/".join(path.parts[-3:]), path.stem
     nb = percent.read(path)
     _refuse_disagreement(nb, file, unit)
+    return _with_metadata(nb, unit)
+
+
+def plain_notebook(path):
+    """The notebook of a percent file without exercises. Raises BuildError as ``percent.read`` does."""
+    return _with_metadata(percent.read(path), Path(path).stem)
+
+
+def _with_metadata(nb, unit):
+    """The notebook with ids and nbgrader's metadata in place of the author's marks."""
     ids = set()
     for cell in nb.cells:
         kind, name = percent.mark(cell)
@@ -110,6 +122,8 @@ def build(root=ROOT, units=None, check=False):
         wanted[_student_path(root, unit)] = _text(student)
     if not units:
         _refuse_orphans(root, sources)
+        for path in sorted(root.glob("solutions/*.py")):
+            wanted[root / "notebooks" / f"{path.stem}.ipynb"] = _text(plain_notebook(path))
     stale = [p for p, text in wanted.items() if not p.is_file() or p.read_bytes() != text.encode()]
     for unit, source in sources.items():
         path = _student_path(root, unit)

@@ -126,6 +126,17 @@ def test_check_reports_and_writes_nothing(tmp_path):
     assert student.read_bytes() == before
 
 
+def test_a_notebook_without_exercises_stands_beside_the_units(tmp_path):
+    write_unit(tmp_path)
+    (tmp_path / "solutions" / "gallery.py").write_text(HEADER + "# %% [markdown]\n# Pictures.\n\n# %%\nprint(1)\n")
+    gallery = tmp_path / "notebooks" / "gallery.ipynb"
+    assert gallery in build.build(tmp_path, check=True)
+    build.build(tmp_path)
+    nb = nbformat.read(gallery, as_version=4)
+    assert [cell.source for cell in nb.cells] == ["Pictures.", "print(1)"]
+    assert build.build(tmp_path, check=True) == []
+
+
 def test_sources_can_be_built_without_touching_notebooks(tmp_path):
     write_unit(tmp_path)
     assert build.write_sources(tmp_path) == [tmp_path / "build" / "source" / UNIT / f"{UNIT}.ipynb"]

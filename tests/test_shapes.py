@@ -28,6 +28,48 @@ def test_output_size_equals_torch(side):
         assert shapes.conv_fits(*side) == (last == n + 2 * pad - 1)
 
 
+@given(sides, st.booleans(), st.booleans())
+def test_pool_output_size_equals_torch(side, ceil_mode, beside):
+    n, k, stride, pad, dilation = side
+    pad, stride = min(pad, k // 2), None if beside else stride
+    layer = torch.nn.MaxPool1d(k, stride, pad, dilation, ceil_mode=ceil_mode)
+    try:
+        size = shapes.pool_output_size(n, k, stride, pad, dilation, ceil_mode)
+    except ValueError:
+        with pytest.raises(RuntimeError):
+            layer(torch.zeros(1, 1, n))
+    else:
+        assert size == layer(torch.zeros(1, 1, n)).shape[-1]
+
+
+@given(sides, st.integers(0, 4))
+def test_transposed_output_size_equals_torch_and_leads_back(side, output_pad):
+    n, k, stride, pad, dilation = side
+    layer = torch.nn.ConvTranspose1d(1, 1, k, stride, pad, output_pad, dilation=dilation)
+    try:
+        made = layer(torch.zeros(1, 1, n)).shape[-1]
+    except RuntimeError:
+        made = 0
+    if made == 0:  # refused, or an empty picture
+        with pytest.raises(ValueError, match=r"output_pad|nothing"):
+            shapes.conv_transpose_output_size(n, k, stride, pad, output_pad, dilation)
+    else:
+        assert shapes.conv_transpose_output_size(n, k, stride, pad, output_pad, dilation) == made
+        if output_pad < stride:
+            assert shapes.conv_output_size(made, k, stride, pad, dilation) == n
+
+
+@given(sides)
+def test_same_padding_keeps_the_size_and_equals_torch(side):
+    n, k, stride, _, dilation = side
+    before, after = shapes.same_padding(n, k, stride, dilation)
+    assert 0 <= after - before <= 1
+    assert shapes.conv_output_size(n + before + after, k, stride, 0, dilation) == -(-n // stride)
+    if stride == 1:
+        layer = torch.nn.Conv1d(1, 1, k, padding="same", dilation=dilation)
+        assert layer._reversed_padding_repeated_twice == [before, after]
+
+
 @pytest.mark.parametrize("bad", [(0, 1), (5, 0), (5, 3, 0), (5, 3, 1, -1), (5, 3, 1, 0, 0)])
 def test_impossible_arguments_are_named(bad):
     with pytest.raises(ValueError, match="at least"):

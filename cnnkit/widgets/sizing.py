@@ -99,12 +99,11 @@ def _side_problem(one):
     if one["kind"] == TRANSPOSED:
         most = max(stride, one["dilation"])
         if pad == "same":
-            return (
-                ""
-                if _same_cut(one)
-                else f"No padding takes {n} to {n * stride} with a kernel that reaches over {reach}: one end would lose "
-                f"more than the other, which torch cannot do."
+            uneven = (
+                f"No padding takes {n} to {n * stride} with a kernel that reaches over {reach}: one end would lose "
+                "more than the other, which torch cannot do."
             )
+            return "" if _same_cut(one) else uneven
         if one["output_pad"] >= most:
             return f"The output padding must be less than the larger of stride and dilation, {most}."
         if _spread(one) < 1:
@@ -291,7 +290,7 @@ def _suggestions(layer, most=4):
         if name == "pad" and layer["pad"] == "same":
             continue
         options = [(abs(value - old), value, change) for old, value, change in _changes(layer, name)]
-        for distance, value, change in sorted(options, key=lambda option: option[:2]):
+        for distance, _, change in sorted(options, key=lambda option: option[:2]):
             candidate = layer | change
             if _problem(candidate):
                 continue
@@ -349,6 +348,7 @@ def whole_layer(numbers):
         if name not in usual:
             raise TypeError(f"a layer of a stack has {', '.join(usual)}; not {name}")
     return usual | numbers
+
 
 def stack(layers, h, w, c):
     """Sizes through a stack: ``(shapes, parameters, problem)``; it ends at the first layer that does not work."""

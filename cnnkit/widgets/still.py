@@ -65,16 +65,17 @@ def grid(title, values, hatched=(), framed=(), limit=None):
 
 def table(head, rows):
     """A table of words and numbers under a row of headings; the first column is set to the left."""
-    aligned = lambda j: f"padding:.15em .6em;text-align:{'right' if j else 'left'}"
-    heads = "".join(f'<th style="{aligned(j)}">{escape(str(cell))}</th>' for j, cell in enumerate(head))
-    body = "".join(
-        f"<tr>{''.join(f'<td style={chr(34)}{aligned(j)}{chr(34)}>{escape(str(c))}</td>' for j, c in enumerate(row))}</tr>"
-        for row in rows
-    )
+    written = "".join(f"<tr>{''.join(_entry('td', j, entry) for j, entry in enumerate(row))}</tr>" for row in rows)
+    heads = "".join(_entry("th", j, entry) for j, entry in enumerate(head))
     return (
         '<table style="border-collapse:collapse;font-size:.9em;font-variant-numeric:tabular-nums">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{written}</tbody></table>"
     )
+
+
+def _entry(tag, column, words):
+    style = f"padding:.15em .6em;text-align:{'right' if column else 'left'}"
+    return f'<{tag} style="{style}">{escape(str(words))}</{tag}>'
 
 
 def _cell(value, limit, is_hatched, is_framed):

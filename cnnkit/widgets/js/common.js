@@ -12,6 +12,8 @@ function fill(node, attributes, children) {
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== undefined && value !== null) node.setAttribute(name, value);
   }
+  // Without the attribute a key pressed here is a command of JupyterLab too: d d would delete the cell.
+  if (node.matches("input, select, button, textarea, summary, [tabindex]")) node.dataset.lmSuppressShortcuts = "true";
   node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
 }
@@ -95,8 +97,7 @@ class Ui {
     this.result = h("output", { class: "result", "aria-live": "polite", "aria-atomic": "true" });
     this.root = h(
       "section",
-      // Without the attribute a key pressed in here is a command of JupyterLab too: d d would delete the cell.
-      { class: "cnnkit-explainer", "aria-label": name, "data-lm-suppress-shortcuts": "true" },
+      { class: "cnnkit-explainer", "aria-label": name },
       h("div", { class: "name", "aria-hidden": "true" }, name),
       this.bar,
       this.result,

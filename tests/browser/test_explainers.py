@@ -1,0 +1,139 @@
+"""The explainers in a real JupyterLab and in Notebook 7, driven by mouse and keyboard."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from notebook_page import READY, NotebookPage
+
+ROOT = Path(__file__).resolve().parents[2]
+GALLERY = "explainers.ipynb"
+# Those of axe-core's rules that speak of an element, not of the page around it.
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+AXE["rules"] = {name: {"enabled": False} for name in ("region", "landmark-unique", "page-has-heading-one")}
+
+SHOW = """async name => {
+    const notebook = window.jupyterapp.shell.currentWidget.content;
+    const holds = cell => cell.model.type === 'code' && cell.model.sharedModel.source.includes(`widgets.${name}(`);
+    notebook.activeCellIndex = notebook.widgets.findIndex(holds);
+    await notebook.scrollToCell(notebook.activeCell, 'start');
+}"""
+CELLS = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
+
+
+class Gallery:
+    """The gallery open in JupyterLab, its cells run."""
+
+    def __init__(self, page, lab):
+        shutil.copy(ROOT / "notebooks" / GALLERY, lab.root / GALLERY)
+        self.page, self.lab, self.path = page, lab, lab.root / GALLERY
+        self.notebook = NotebookPage(page, lab, GALLERY)
+        self.notebook.run_all()
+
+    def show(self, name):
+        """The first explainer of a class: its view, scrolled to and drawn."""
+        self.page.evaluate(SHOW, name)
+        view = self.page.locator(".jp-Notebook .jp-Cell.jp-mod-active .cnnkit-explainer")
+        view.wait_for()
+        return view
+
+
+@pytest.fixture(scope="module")
+def gallery(lab, browser):
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(60_000)
+    yield Gallery(context.new_page(), lab)
+    context.close()
+
+
+def says(view, words):
+    """Wait until the explainer's sentence has the words."""
+    view.locator(".result", has_text=words).wait_for()
+
+
+def field(view, label):
+    return view.get_by_label(label, exact=True)
+
+
+def test_no_cell_of_the_gallery_fails(gallery):
+    cells = gallery.notebook.code_cells()
+    assert [error for cell in cells for error in cell["errors"]] == []
+    assert all(cell["ran"] for cell in cells)
+
+
+def test_the_size_calculator_says_what_does_not_fit_and_what_would(gallery):
+    view = gallery.show("SizeCalculator")
+    says(view, "2.33: does not fit. PyTorch: 2.")
+    view.get_by_role("button", name="stride 2 gives 3 × 3").click()
+    says(view, "Output 3 × 3 × 1")
+    assert field(view, "Stride S").input_value() == "2"
+    for label, value in {"Input size N": 32, "Kernel F": 5, "Padding P": 2, "Stride S": 1, "Input channels": 3}.items():
+        field(view, label).fill(str(value))
+    field(view, "Filters").fill("1")
+    field(view, "Filters").press("End")
+    gallery.page.keyboard.type("0")
+    says(view, "Output 32 × 32 × 10")
+    assert "= 760" in view.inner_text()
+    assert "torch.nn.Conv2d(3, 10, kernel_size=5, padding=2)" in view.inner_text()
+
+
+def test_a_grid_answers_to_the_arrow_keys(gallery):
+    view = gallery.show("SizeCalculator")
+    for label, value in {"Input size N": 7, "Kernel F": 3, "Padding P": 0, "Stride S": 2}.items():
+        field(view, label).fill(str(value))
+    view.locator('[data-key="output:0,0"]').focus()
+    gallery.page.keyboard.press("ArrowRight")
+    gallery.page.keyboard.press("ArrowDown")
+    view.get_by_text("the window of output (1, 1)").wait_for()
+    assert gallery.page.evaluate("document.activeElement.dataset.key") == "output:1,1"
+
+
+def test_keys_pressed_in_an_explainer_are_no_commands_of_the_notebook(gallery):
+    view = gallery.show("SizeCalculator")
+    before = gallery.page.evaluate(CELLS)
+    choice, cell = view.get_by_role("combobox").first, view.locator("[data-cell='0,0']").first
+    for target in (field(view, "Kernel F"), choice, cell):
+        target.focus()
+        for key in ("d", "d", "x", "a", "b"):
+            gallery.page.keyboard.press(key)
+    assert gallery.page.evaluate(CELLS) == before
+
+
+NAMES = ["SizeCalculator"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_stands_in_the_way_of_a_screen_reader(gallery, name, screenshot):
+    gallery.show(name)
+    for theme in ("Dark", "Light"):
+        gallery.notebook.theme(theme)
+        found = Axe().run(gallery.page, ".jp-mod-active .cnnkit-explainer", AXE)
+        assert found.violations_count == 0, found.generate_report()
+        screenshot(gallery.page, f"explainer-{name}-{theme.lower()}")
+
+
+def test_explainers_survive_saving_and_reloading_and_leave_no_state(gallery):
+    page = gallery.page
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    nb = nbformat.read(gallery.path, as_version=4)
+    assert "widgets" not in nb.metadata
+    bundles = [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]
+    stills = [data for data in bundles if "application/vnd.jupyter.widget-view+json" in data]
+    assert len(stills) > len(NAMES)
+    assert all("cnnkit-still" in data["text/html"] for data in stills)
+    page.reload()
+    page.wait_for_function(READY, arg=GALLERY)
+    view = gallery.show("SizeCalculator")
+    says(view, "Output")
+    field(view, "Input size N").fill("9")
+    says(view, "Output 4 × 4")
+
+
+def test_the_classic_notebook_shows_them_too(gallery, page):
+    page.goto(f"{gallery.lab.url}/notebooks/{GALLERY}")
+    view = page.locator(".cnnkit-explainer", has_text="Size calculator").first
+    view.wait_for()
+    field(view, "Input size N").fill("5")
+    says(view, "Output 2 × 2")

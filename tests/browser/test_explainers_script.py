@@ -1,0 +1,82 @@
+"""The explainers' scripts in a bare page: the same numbers as in Python, and a page that needs no kernel."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cnnkit.widgets import page as web_page
+from cnnkit.widgets import scripts
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden_explainers.json").read_text(encoding="utf-8"))
+
+COMPUTE = """async ([text, inputs]) => {
+    const address = URL.createObjectURL(new Blob([text], {type: 'text/javascript'}));
+    const {compute} = await import(address);
+    return inputs.map(one => compute(one));
+}"""
+
+
+@pytest.mark.parametrize("script", GOLDEN)
+def test_the_script_computes_what_python_computes(script, page):
+    page.goto("about:blank")
+    got = page.evaluate(COMPUTE, [scripts.module(script), [case["inputs"] for case in GOLDEN[script]]])
+    assert len(got) == len(GOLDEN[script]) > 5
+    for case, result in zip(GOLDEN[script], got, strict=True):
+        assert same(result, case["result"]), (case["inputs"], result, case["result"])
+
+
+def same(a, b):
+    """Equal, numbers to nine digits."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float) or isinstance(b, float):
+        return a == pytest.approx(b, rel=1e-9, abs=1e-9)
+    return a == b
+
+
+@pytest.fixture(scope="module")
+def web(browser, tmp_path_factory):
+    """The web page with all explainers, opened from a file, and what its console says."""
+    file = tmp_path_factory.mktemp("web") / "explainers.html"
+    assert web_page.main([str(file)]) == 0
+    context = browser.new_context(viewport={"width": 1100, "height": 900}, offline=True)
+    page = context.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-ready]", state="attached")
+    yield page, said
+    context.close()
+
+
+def test_the_page_runs_every_explainer_without_kernel_or_network(web):
+    page, said = web
+    for name in web_page.SHOWN:
+        assert page.locator(f"#{name} .cnnkit-explainer .result").inner_text()
+    assert page.locator(".cnnkit-still").count() == 0
+    assert said == []
+
+
+def test_bad_input_on_the_page_is_a_sentence(web):
+    page, said = web
+    calculator = page.locator("#SizeCalculator")
+    result = calculator.locator(".result")
+    field = calculator.get_by_label("Kernel F", exact=True)
+    for typed, sentence in {
+        "9": "A kernel that reaches over 9 does not fit into 7 + 2·0 = 7.",
+        "0": "The kernel size must be at least 1, not 0.",
+        "": "Kernel F: a whole number goes here.",
+        "2.5": "Kernel F: a whole number goes here.",
+        "3": "2.33: does not fit. PyTorch: 2. Output 2 × 2 × 1",
+    }.items():
+        field.fill(typed)
+        assert result.inner_text() == sentence
+    calculator.get_by_label("Input size N", exact=True).fill("1000000")
+    assert result.inner_text() == "333333.33: does not fit. PyTorch: 333333. Output 333333 × 333333 × 1"
+    assert calculator.locator("svg text").count() < 200
+    calculator.get_by_label("Input size N", exact=True).fill("7")
+    assert said == []

@@ -1,0 +1,61 @@
+"""Golden vectors of the explainers: inputs, and what their arithmetic in Python makes of them.
+
+    python tests/golden_explainers.py
+
+writes golden_explainers.json. The tests hold the Python to it, and to torch; and the JavaScript to it, in a browser.
+"""
+
+import json
+import random
+from pathlib import Path
+
+from cnnkit.widgets import sizing
+
+FILE = Path(__file__).with_suffix(".json")
+
+
+def size_calculator(rng):
+    deck = {"kind": sizing.CONV, "n": 7, "k": 3, "stride": 3, "pad": 0, "dilation": 1, "output_pad": 0}
+    deck |= {"c_in": 1, "c_out": 1, "groups": 1, "bias": True, "rounding": "down"}
+    yield deck
+    yield deck | {"n": 32, "k": 5, "stride": 1, "pad": 2, "c_in": 3, "c_out": 10}
+    changes = [{"k": 9}, {"stride": 0}, {"pad": -1}, {"n": [7, 10**6]}, {"n": 10**10}, {"c_in": 3, "groups": 2}]
+    yield from (deck | change for change in changes)
+    side = lambda low, high: rng.choice([rng.randint(low, high), [rng.randint(low, high), rng.randint(low, high)]])
+    for _ in range(150):
+        groups = rng.randint(1, 3)
+        yield {
+            "kind": rng.choice(sizing.KINDS),
+            "n": side(1, 20),
+            "k": side(1, 6),
+            "stride": side(1, 5),
+            "pad": rng.choice([0, 0, side(0, 3), "same"]),
+            "dilation": rng.choice([1, 1, side(1, 3)]),
+            "output_pad": rng.choice([0, 0, side(0, 2)]),
+            "c_in": groups * rng.randint(1, 3),
+            "c_out": groups * rng.randint(1, 3) + rng.choice([0, 0, 0, 1]),
+            "groups": groups,
+            "bias": rng.random() < 0.7,
+            "rounding": rng.choice(sizing.ROUNDINGS),
+        }
+
+
+EXPLAINERS = {  # script -> (inputs, arithmetic)
+    "size_calculator": (size_calculator, sizing.describe),
+}
+
+
+def vectors():
+    """Everything that the file holds."""
+    return {
+        script: [{"inputs": inputs, "result": compute(inputs)} for inputs in make(random.Random(script))]
+        for script, (make, compute) in EXPLAINERS.items()
+    }
+
+
+def text():
+    return json.dumps(vectors(), ensure_ascii=False, separators=(",", ":")).replace('{"inputs"', '\n{"inputs"') + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
