@@ -19,6 +19,8 @@ from itertools import islice
 
 import numpy as np
 
+from cnnkit.cases import arrays
+
 CALL_SECONDS = 10.0
 """Wall time after which a call is stopped; a ``fast`` case, whose arrays are large, gets three times as much."""
 MAX_LINES = 1_000_000
@@ -102,7 +104,7 @@ def call(answer, case, exercise, kept=None):
 
     Args:
         answer, case, exercise: what to call with what.
-        kept: a list in which the result waits for the next call, which must leave it alone; None looks at one call.
+        kept: a list in which results wait for later calls, which must leave them alone; None looks at one call.
     """
     with _one_at_a_time:
         return _call(answer, case, exercise, kept)
@@ -132,10 +134,10 @@ def _call(answer, case, exercise, kept):
         # What a probe is called with says nothing about the signature of the answer.
         error = describe(raised, None if exercise.probe else answer, args, kwargs)
     mutated = tuple(name for name, old, new in _named(case, args, kwargs, exercise) if not _same(old, new))
-    if kept and not error and _overwritten(*kept[0]):
-        mutated += (EARLIER_RESULT,)
-    if kept is not None:
-        kept[:] = [(result, value)]
+    if kept is not None and not error:
+        if any(_shares(earlier, result) and _overwritten(earlier, was) for earlier, was in kept):
+            mutated += (EARLIER_RESULT,)
+        kept.append((result, value))
     return Outcome(value, error, mutated, seconds, printed.getvalue())
 
 
@@ -219,6 +221,12 @@ def _named(case, args, kwargs, exercise):
     yield from zip(names, case.args, args, strict=False)
     for name, value in kwargs.items():
         yield name, case.kwargs[name], value
+
+
+def _shares(earlier, result):
+    """Whether two results are made of the same memory."""
+    both = lambda: any(np.may_share_memory(a, b) for a in arrays([earlier]) for b in arrays([result]))
+    return earlier is result or _text(both, False)
 
 
 def _overwritten(result, value):

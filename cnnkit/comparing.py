@@ -73,6 +73,9 @@ def kind_of(value):
 
 
 def _compare_tuples(expected, got, tolerance, name, any_float):
+    numbers = all(isinstance(e, bool | int | float) for e in expected)
+    if numbers and isinstance(got, np.ndarray) and got.ndim == 1:  # (3, 4) and array([3, 4]) say the same
+        got = tuple(got.tolist())
     if not isinstance(got, tuple):
         return Difference("type", f"{name} should be a tuple of {len(expected)}; it is {_or_missing(got)}.")
     if len(got) != len(expected):

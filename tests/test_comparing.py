@@ -63,6 +63,7 @@ def test_kinds_of_difference(expected, got, kind):
         (2.0, 2),
         (np.array([1, 2]), np.array([1, 2], np.int32)),
         ((np.ones(2), 1.5), (np.ones(2), 1.5)),
+        ((3, 4), np.array([3, 4])),
         (np.zeros(3), np.full(3, 1e-14)),
     ],
 )

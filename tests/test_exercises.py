@@ -156,3 +156,22 @@ def test_an_answer_that_is_right_the_first_time_only_loses_marks(name):
     for seed in SEEDS:
         seen.clear()
         assert evaluate(name, cached, seed=seed).score < exercise.max_score
+
+
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_an_answer_that_hands_out_the_same_array_again_loses_marks(name):
+    """Each result is right when it comes, and overwritten by a later call with another one of its shape."""
+    exercise, buffers = get(name), {}
+
+    def kept(value):
+        if isinstance(value, tuple | list):
+            return type(value)(map(kept, value))
+        if not isinstance(value, np.ndarray):
+            return value
+        buffer = buffers.setdefault((value.shape, value.dtype), np.empty_like(value))
+        buffer[...] = value
+        return buffer
+
+    returns_arrays = any(True for outcome in expect(name, 0).outcomes for _ in arrays([outcome.value]))
+    verdict = evaluate(name, lambda *args, **kwargs: kept(exercise.oracle(*args, **kwargs)))
+    assert (verdict.score < verdict.max_score) == returns_arrays, verdict.text()

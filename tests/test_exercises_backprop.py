@@ -215,6 +215,25 @@ def test_differences_that_work_in_some_cases_only_lose_marks(answer):
     loses_marks("numerical_gradient", answer)
 
 
+def test_moving_a_flat_copy_costs_one_group_and_is_named():
+    def flat(f, x, upstream=None, h=1e-5):
+        moved = x.astype(float)
+        entries = moved.reshape(-1)
+        slopes = np.zeros(x.size)
+        for i in range(x.size):
+            old, sides = entries[i], []
+            for step in (h, -h):
+                entries[i] = old + step
+                sides.append(np.array(f(moved)))
+            entries[i] = old
+            slopes[i] = np.sum((sides[0] - sides[1]) * (1 if upstream is None else upstream)) / (2 * h)
+        return slopes.reshape(x.shape)
+
+    verdict = loses_marks("numerical_gradient", flat)
+    assert verdict.bug == "a copy is moved"
+    assert [group for group, (got, of) in verdict.groups.items() if got < of] == ["arrays"]
+
+
 def test_leaving_a_rounding_error_in_x_is_named():
     verdict = loses_marks("numerical_gradient", _nearly_put_back)
     assert verdict.bug == "x left modified"

@@ -1,5 +1,6 @@
 """Unit 05: the references agree with autograd, scipy and differences; answers wrong in one corner lose marks."""
 
+import collections
 import functools
 import re
 
@@ -296,8 +297,40 @@ def gradients_by_window_and_filter(dout, x, w, stride=1, pad=0):
     return right.input_by_window(dout, w, x.shape, stride, pad), dw, dout.sum((0, 2, 3))
 
 
+def col2im_in_one_line(cols, x_shape, kh, kw, stride=1, pad=0):
+    n, c, height, width = x_shape
+    oh, ow = (height + 2 * pad - kh) // stride + 1, (width + 2 * pad - kw) // stride + 1
+    x = np.zeros((n, c, height + 2 * pad, width + 2 * pad), cols.dtype)
+    add = lambda at, value: x.__setitem__(at, x[at] + value)
+    values = cols.reshape(c, kh, kw, n, oh, ow)
+    # fmt: off
+    [add((a, ch, i * stride + p, j * stride + q), values[ch, p, q, a, i, j]) for ch in range(c) for p in range(kh) for q in range(kw) for a in range(n) for i in range(oh) for j in range(ow)]  # noqa: E501
+    # fmt: on
+    return x[:, :, pad : pad + height, pad : pad + width]
+
+
+def col2im_by_map(cols, x_shape, kh, kw, stride=1, pad=0):
+    n, c, height, width = x_shape
+    oh, ow = (height + 2 * pad - kh) // stride + 1, (width + 2 * pad - kw) // stride + 1
+    x = np.zeros((n, c, height + 2 * pad, width + 2 * pad), cols.dtype)
+    values = cols.reshape(c, kh, kw, n, oh, ow)
+
+    def add(at):
+        ch, p, q, a, i, j = at
+        x[a, ch, i * stride + p, j * stride + q] += values[at]
+
+    collections.deque(map(add, np.ndindex(values.shape)), maxlen=0)
+    return x[:, :, pad : pad + height, pad : pad + width]
+
+
 @pytest.mark.parametrize(
-    ("name", "loops"), [("col2im", col2im_by_elements), ("conv_backward", gradients_by_window_and_filter)]
+    ("name", "loops"),
+    [
+        ("col2im", col2im_by_elements),
+        ("col2im", col2im_in_one_line),
+        ("col2im", col2im_by_map),
+        ("conv_backward", gradients_by_window_and_filter),
+    ],
 )
 def test_loops_over_single_elements_fail_the_large_case_and_hear_why(name, loops, monkeypatch):
     monkeypatch.setattr(calling, "CALL_SECONDS", 300)  # it is lines that count, on a busy machine as well

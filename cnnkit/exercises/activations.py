@@ -672,7 +672,12 @@ class Maxout:
             "You took the maximum of a whole row, or of all of z. Each unit has `pieces` columns of its own, and M / "
             "pieces units come out.",
             lambda z, pieces: ck.oracle.maxout(z, z.shape[1]),
-            (lambda z, pieces: z.max(1), lambda z, pieces: z.max()),
+            (
+                lambda z, pieces: z.max(1),
+                lambda z, pieces: z.max(),
+                lambda z, pieces: np.repeat(z.max(1, keepdims=True), z.shape[1] // pieces, 1),
+                lambda z, pieces: np.full((len(z), z.shape[1] // pieces), z.max()),
+            ),
         ),
         NOT_CONSECUTIVE,
         Bug(

@@ -213,8 +213,8 @@ def difference_cases(rng):
     yield some("numbers", "sum(x**2)", (4,))
     yield some("numbers", "sum(x**2)", (4,))
     yield some("numbers", "sum(x**2)", (2, 3))
-    yield some("numbers", "sum(sin(x)) ** 2", (3, 2), layout="transposed")
-    yield some("numbers", "sum(sin(x)) ** 2", (2, 2, 3), layout="slice")
+    yield some("numbers", "sum(sin(x)) ** 2", (3, 2))
+    yield some("numbers", "sum(sin(x)) ** 2", (2, 2, 3))
     yield some("numbers", "sum(x**2)", ())
     yield some("numbers", "sum(sin(x)) ** 2", (1,))
     yield some("numbers", "sum(x**2)", (3, 3), h=0.5)  # exact for a parabola, whatever h
@@ -222,17 +222,20 @@ def difference_cases(rng):
     yield some("arrays", "x**2", (5,))
     yield some("arrays", "sin(x)", (2, 3))
     yield some("arrays", "x @ x.T", (3, 2))
+    # All that do not lie row by row are in one group: who moves a copy of them loses these points alone.
     yield some("arrays", "x @ x.T", (3, 3), layout="transposed")
+    yield some("arrays", "sum(sin(x)) ** 2", (3, 2), layout="transposed")
+    yield some("arrays", "sum(sin(x)) ** 2", (2, 2, 3), layout="slice")
     yield some("arrays", "row sums of x**2", (3, 4))
     yield some("arrays", "every second column of x**2", (2, 5), layout="slice")
     yield some("arrays", "1 / (1 + x**2)", (2, 3, 2))
     yield some("arrays", "x**2", (1, 1))
     yield some("upstream", "x**2", (3, 4), (3, 4))
-    yield some("upstream", "sin(x)", (2, 2), (2, 2), layout="transposed")
+    yield some("upstream", "sin(x)", (2, 2), (2, 2))
     yield some("upstream", "x @ x.T", (4, 2), (4, 4))
     yield some("upstream", "x @ x.T", (4, 2), (4, 4))
     yield some("upstream", "row sums of x**2", (3, 2), (3,))
-    yield some("upstream", "every second column of x**2", (3, 4), (3, 2), layout="slice")
+    yield some("upstream", "every second column of x**2", (3, 4), (3, 2))
     yield some("upstream", "sum(x**2)", (2, 3), ())
     yield some("step", "x**2", (2, 3), h=0.25)
     yield some("step", "x**2", (2, 3), h=0.25)
@@ -243,7 +246,7 @@ def difference_cases(rng):
     whole = lambda *shape: rng.integers(1, 5, shape) * rng.choice([-1, 1], shape)
     yield Case("integers", ("sum(x**2)", whole(3)))
     yield Case("integers", ("sum(x**2)", whole(3)))
-    yield Case("integers", ("x**2", whole(2, 3)), layout="transposed")
+    yield Case("integers", ("x**2", whole(2, 3)))
     yield Case("integers", ("x @ x.T", whole(3, 2)), {"upstream": draw(rng, (3, 3))})
     yield Case("integers", ("x**3", whole(2, 2)), {"h": 0.25})
 
@@ -304,6 +307,11 @@ def integer_result(gradient):
     return answer
 
 
+def copy_moved(f, x, upstream=None, h=1e-5):
+    """The right gradient where x lies row by row; else nothing moves."""
+    return ref.numerical_gradient(f, x, upstream, h) if x.flags.c_contiguous else np.zeros(x.shape)
+
+
 @UNIT.exercise(
     "numerical_gradient(f, x, upstream=None, h=1e-5)",
     points={"numbers": 1, "arrays": 1, "upstream": 1, "step": 1, "integers": 1},
@@ -345,6 +353,13 @@ class NumericalGradient:
             "on a float64 copy of x, and collect the slopes in a float64 array.",
             truncated,
             (integer_result(ref.numerical_gradient), integer_result(truncated)),
+        ),
+        Bug(
+            "a copy is moved",
+            "Where x does not lie in memory row by row your slopes are all 0: reshape(-1) and ravel() give a copy of "
+            "such an array, and f never sees what you do to it. Move the entries of the array that you hand to f, by "
+            "index, with np.ndindex say.",
+            copy_moved,
         ),
         Bug(
             "upstream ignored",
@@ -637,6 +652,11 @@ class TanhBackward:
             (lambda dout, z: dout * ref.tanh(z) * (1 - ref.tanh(z)),),
         ),
         Bug(
+            "tanh applied twice",
+            "You took tanh of tanh before you formed the slope. z is the input: one tanh is enough.",
+            lambda dout, z: ref.tanh_backward(dout, ref.tanh(z)),
+        ),
+        Bug(
             "overflow",
             OVERFLOW_HINT,
             _native(lambda dout, z: dout * (1 - _exp_tanh(z) ** 2)),
@@ -764,6 +784,11 @@ class SoftplusBackward:
             "z taken for the output",
             OUTPUT_HINT,
             _native(lambda dout, z: dout * (1 - torch.exp(-z))),
+        ),
+        Bug(
+            "slope at the output",
+            "You took the slope at softplus(z). It is wanted at z itself: the sigmoid of z, nothing before it.",
+            lambda dout, z: ref.softplus_backward(dout, ref.softplus(z)),
         ),
         no_dout(ref.softplus_backward),
         Bug("overflow", OVERFLOW_HINT, _native(lambda dout, z: dout * _exp_ratio(z))),

@@ -92,6 +92,11 @@ def _moves(case, *names):
 
 # Known bugs. Each list holds answers to the exercise about one gradient; ``conv_backward`` builds on them.
 
+BROKEN_AT_PAD_0 = (
+    "With pad = 0 your result is empty: in Python -0 is 0, so the slice [pad:-pad] ends where it begins. Write its end "
+    "as pad + H."
+)
+
 BUGS_B = (
     Bug(
         "mean for sum",
@@ -115,7 +120,7 @@ BUGS_B = (
         "summed over the filters",
         "You kept the wrong axis. Each filter has a bias of its own, and the filters are axis 1 of dout.",
         lambda dout: dout.sum((1, 2, 3)),
-        (lambda dout: dout.sum(),),
+        (lambda dout: dout.sum(), lambda dout: dout.sum((0, 1, 2)), lambda dout: dout.sum((0, 1, 3))),
     ),
     Bug(
         "one image only",
@@ -244,6 +249,10 @@ def _x_from_the_other_corner(dout, w, x_shape, stride=1, pad=0):
     return _uncropped(dout, w, x_shape, stride, pad)[:, :, 2 * pad :, 2 * pad :]
 
 
+def _x_cut_by_minus_pad(dout, w, x_shape, stride=1, pad=0):
+    return _uncropped(dout, w, x_shape, stride, pad)[:, :, pad:-pad, pad:-pad]
+
+
 def _seen_rows(dout, w, stride, pad):
     """Height and width that a transposed convolution gives, which knows nothing of a tail."""
     return [_spanned(o, k, stride) - 2 * pad for o, k in zip(dout.shape[2:], w.shape[2:], strict=True)]
@@ -348,6 +357,7 @@ BUGS_X = (
         _x_from_the_corner,
         (_x_from_the_other_corner,),
     ),
+    Bug("broken at pad 0", BROKEN_AT_PAD_0, _x_cut_by_minus_pad),
     Bug(
         "tail rows lost",
         "Where the stride leaves a tail, dx has to hold it all the same: x_shape tells how many rows and columns there "
@@ -618,8 +628,7 @@ class Col2im:
         ),
         Bug(
             "broken at pad 0",
-            "With pad = 0 your result is empty: in Python -0 is 0, so the slice [pad:-pad] ends where it begins. Write "
-            "its end as pad + H.",
+            BROKEN_AT_PAD_0,
             lambda cols, x_shape, kh, kw, stride=1, pad=0: _cols_uncropped(cols, x_shape, kh, kw, stride, pad)[
                 :, :, pad:-pad, pad:-pad
             ],

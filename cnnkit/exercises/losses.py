@@ -127,6 +127,12 @@ class Softmax:
             (_along(1), lambda scores: ck.oracle.softmax(scores.reshape(-1)).reshape(scores.shape)),
         ),
         Bug(
+            "softmax twice",
+            "You took the softmax of probabilities. They lie between 0 and 1, so their exponentials are all alike and "
+            "the second softmax is close to even. Take it once, of the scores.",
+            lambda scores: ck.oracle.softmax(ck.oracle.softmax(scores)),
+        ),
+        Bug(
             "not normalised",
             "These are exponentials. Divide them by their sum, and they become probabilities.",
             lambda scores: _own(scores - scores.max(-1, keepdims=True)).exp().numpy(),

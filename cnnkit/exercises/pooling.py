@@ -15,10 +15,14 @@ UNIT = Unit("06-pooling-and-losses")
 
 @dataclass(frozen=True)
 class Pool(Geometry):
-    """Windows of ``kh x kh``; with ``below`` no value of the picture is positive, with ``above`` none is negative."""
+    """Windows of ``kh x kh``; with ``below`` no value of the picture is positive, with ``above`` none is negative.
+
+    ``level`` is added to every value.
+    """
 
     below: bool = False
     above: bool = False
+    level: float = 0
 
     @property
     def size_and_stride(self):
@@ -29,7 +33,7 @@ class Pool(Geometry):
         return self.n, self.c, self.h, self.w
 
     def x(self, rng):
-        x = super().x(rng)
+        x = super().x(rng) + np.asarray(self.level, self.dtype)
         # A strict bound below zero: a maximum that starts at 0 never sees a larger value.
         return -np.abs(x) - np.asarray(0.25, x.dtype) if self.below else np.maximum(x, 0) if self.above else x
 
@@ -59,6 +63,7 @@ def basics(rng):
     yield Pool("basics", 2, 2, h=4, w=4, kh=2, stride=2, dtype="float32")
     yield Pool("basics", 1, 1, h=4, w=6, kh=2, stride=2)
     yield Pool("basics", 1, 1, h=6, w=6, kh=3, stride=3, below=True)
+    yield Pool("basics", 2, 1, h=4, w=6, kh=2, stride=2, level=-1e6)  # below any number that one might start from
     yield Pool("basics", 1, 3, h=8, w=4, kh=4, stride=4)
     yield Pool("basics", 4, 1, h=2, w=6, kh=2, stride=2)
     yield Pool("basics", 2, 3, h=3, w=4, kh=1, stride=1)
