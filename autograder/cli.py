@@ -300,6 +300,41 @@ def selftest(units, device):
     sys.exit(0 if tests.run(units, device, console) else 1)
 
 
+@main.command("new-unit")
+@click.argument("unit", metavar="NN-TOPIC")
+def new_unit(unit):
+    """Write the skeleton of a unit of your own, as in 10-median-filters.
+
+    It builds as it stands; `autograder new-exercise` puts exercises into it, and `autograder selftest` says what is
+    left to do.
+    """
+    from autograder import scaffold
+
+    _written(scaffold.new_unit(unit), f"Next: autograder new-exercise NAME --unit {unit}")
+
+
+@main.command("new-exercise")
+@click.argument("name", metavar="NAME")
+@click.option("--unit", required=True, metavar="UNIT", help="The unit that it goes into.")
+def new_exercise(name, unit):
+    """Write the skeleton of an exercise into a unit, under the name of the function that students will write.
+
+    Its specification, a place for right answers and the cells of the lesson are added at the ends of the unit's files.
+    `autograder selftest UNIT` says what is left to do.
+    """
+    from autograder import scaffold
+
+    _written(scaffold.new_exercise(name, unit), f"Next: autograder selftest {unit}")
+
+
+def _written(paths, then):
+    from autograder.nbgrader_config import ROOT
+
+    for path in paths:
+        console.print(f"written: {path.relative_to(ROOT)}", soft_wrap=True)
+    console.print(then, soft_wrap=True)
+
+
 def _cores():
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -91,7 +91,7 @@ def render(student, unit, graded, marks, made_of=""):
             total=total,
             penalty=marks.penalty,
             waiting=any(score.waiting for score in marks.scores.values()),
-            code_style=_code_style(),
+            code_style=code_style(),
         )
     )
 
@@ -151,7 +151,7 @@ def _shown(cell):
     """A cell as the template shows it."""
     if cell.cell_type != "code":
         return {"html": outputs.inert_html(markdown2html(cell.source)), "outputs": []}
-    return {"html": _highlight(cell.source), "outputs": [_shown_output(output) for output in cell.outputs]}
+    return {"html": highlighted(cell.source), "outputs": [_shown_output(output) for output in cell.outputs]}
 
 
 def _shown_output(output):
@@ -171,12 +171,13 @@ def _shown_output(output):
     return {"kind": "text", "content": data.get("text/plain") or data.get("text/latex", "")}
 
 
-def _highlight(source):
+def highlighted(source):
+    """Python code as HTML, coloured by ``code_style``."""
     return highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
 
 
 @functools.cache
-def _code_style():
+def code_style():
     """Pygments' colours for the light and the dark page."""
     rules = lambda style: "\n".join(
         line for line in HtmlFormatter(style=style).get_style_defs(".code").splitlines() if "background" not in line

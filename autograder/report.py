@@ -1,77 +1,179 @@
-"""The class in pictures: one HTML page without scripts, drawn in SVG, that needs nothing from the network."""
+"""The class in pictures: one HTML page, drawn in SVG, that needs nothing from the network.
 
+Its one script sorts tables; the page's content security policy names it by its digest and allows no other.
+"""
+
+import base64
+import hashlib
 import os
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from autograder.feedback import environment
+from autograder import feedback
+from cnnkit.verdict import Verdict
 
 BINS = 10
-NOTES = {
-    "missing": "no cell",
-    "unwritten": "stub",
-    "undefined": "undefined",
-    "timeout": "too long",
-    "crash": "crashed",
-    "manual": "by hand",
+MOST_LINES = 40
+"""Lines of a student's code that an example shows."""
+FLAGS = {
+    "missing": ("no cell", "the solution cell is not in the notebook that was handed in"),
+    "unwritten": ("stub", "still as it was handed out"),
+    "undefined": ("undefined", "the notebook defines no such function when it runs"),
+    "timeout": ("too long", "stopped when its time was over"),
+    "crash": ("crashed", "ended its whole process"),
+    "manual": ("by hand", "a person has set these points"),
+    "waiting": ("to read", "an answer that a person still has to read"),
 }
-"""How a flag is shown in the table of marks."""
+"""How a flag is shown in the table of marks, and what it means. A flag without an entry is shown by its name."""
 
 
-def render(summary, pages, folder):
+@dataclass(frozen=True)
+class Written:
+    """An answer in words, graded by hand, of one submission."""
+
+    exercise: str
+    score: float
+    max_score: float
+    flags: tuple[str, ...]
+    bug: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One student's answer with a known mistake, and the first case that it fails."""
+
+    student: str
+    code: str
+    card: str
+
+
+@dataclass
+class Details:
+    """What the report tells beyond the rows of grades.csv; filled one submission at a time.
+
+    Attributes:
+        penalties: ``{(student, unit): points taken off for being late}``.
+        written: ``{(student, unit): [Written]}``.
+        seconds: ``{(student, unit): wall time that grading the notebook took}``.
+        examples: ``{(unit, exercise, bug): Example}``, the first one of each.
+    """
+
+    penalties: dict = field(default_factory=dict)
+    written: dict = field(default_factory=dict)
+    seconds: dict = field(default_factory=dict)
+    examples: dict = field(default_factory=dict)
+
+    def add(self, who, result, scores):
+        """Take note of a submission.
+
+        Args:
+            who: (student, unit).
+            result: a ``score.Graded`` as plain data.
+            scores: ``{name of a graded cell: gradebook.Score}`` of the submission.
+        """
+        student, unit = who
+        self.seconds[who] = result["seconds"]
+        self.written[who] = [
+            Written(name, score.score, score.max_score, _by_hand(score))
+            for name, score in scores.items()
+            if name not in result["verdicts"]
+        ]
+        for name, verdict in result["verdicts"].items():
+            if verdict["bug"] and (unit, name, verdict["bug"]) not in self.examples:
+                code = [cell["source"] for cell in result["notebook"]["cells"] if _is_solution(cell, name)]
+                card = Verdict.from_dict(verdict | {"printed": "", "hint": ""})._repr_html_()
+                self.examples[unit, name, verdict["bug"]] = Example(student, _excerpt("\n".join(code)), card)
+
+
+def _by_hand(score):
+    return ("waiting",) if score.waiting else ("manual",) if score.manual else ()
+
+
+def _is_solution(cell, name):
+    return cell["metadata"].get("nbgrader", {}).get("grade_id") == f"{name}_solution"
+
+
+def _excerpt(code):
+    lines = code.splitlines()
+    more = [f"# ... {len(lines) - MOST_LINES} lines more"] if len(lines) > MOST_LINES else []
+    return "\n".join([*lines[:MOST_LINES], *more])
+
+
+def render(summary, pages, folder, details=None):
     """The page as text.
 
     Args:
         summary: a ``run.Summary``.
         pages: ``{(student, unit): path of the feedback page}``.
         folder: where the page will lie, for its links.
+        details: a ``Details``.
     """
     rows = defaultdict(list)
     for row in summary.rows:
         rows[row.unit].append(row)
     links = {who: quote(os.path.relpath(path, folder)) for who, path in pages.items()}
+    details = details or Details()
+    script = (feedback.TEMPLATES / "sort.js").read_text(encoding="utf-8")
     return (
-        environment()
+        feedback.environment()
         .get_template("report.html")
         .render(
             students=len({row.student for row in summary.rows}),
-            units=[_unit(name, rows[name], links) for name in sorted(rows)],
+            units=[_unit(name, rows[name], links, details) for name in sorted(rows)],
             refused=[(*who, reason) for who, reason in sorted(summary.refused.items())],
             strays=summary.strays,
             linked=bool(links),
+            code_style=feedback.code_style(),
+            script=Markup(script),
+            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
 
 
-def _unit(name, rows, links):
+def _unit(name, rows, links, details):
     by_student = defaultdict(dict)
     for row in rows:
         by_student[row.student][row.exercise] = row
     exercises = list(dict.fromkeys(row.exercise for row in rows))
     full = {row.exercise: row.max_score for row in rows}
-    totals = {student: sum(row.score for row in marks.values()) for student, marks in by_student.items()}
+    for student, marks in by_student.items():
+        for answer in details.written.get((student, name), ()):
+            marks[answer.exercise] = answer
+            full[answer.exercise] = answer.max_score
+    late = {student: details.penalties.get((student, name), 0.0) for student in by_student}
+    totals = {
+        student: max(0.0, sum(row.score for row in marks.values()) - late[student])
+        for student, marks in by_student.items()
+    }
     max_score = sum(full.values())
+    links = {student: links.get((student, name)) for student in by_student}
     return {
         "name": name,
         "max_score": max_score,
-        "exercises": exercises,
+        "columns": {column: len(exercises) <= i for i, column in enumerate(full)},
         "mean": round(statistics.mean(totals.values()), 1),
         "median": round(statistics.median(totals.values()), 1),
         "full": sum(total >= max_score for total in totals.values()),
+        "late": sum(penalty > 0 for penalty in late.values()),
+        "waiting": sum("waiting" in mark.flags for marks in by_student.values() for mark in marks.values()),
         "students": [
             {
                 "name": student,
                 "total": totals[student],
-                "page": links.get((student, name)),
-                "cells": [_cell(by_student[student].get(exercise)) for exercise in exercises],
+                "late": late[student],
+                "page": links[student],
+                "cells": [_cell(by_student[student].get(column)) for column in full],
             }
             for student in sorted(totals, key=lambda student: (-totals[student], student))
         ],
-        "bugs": _bugs(rows, len(totals)),
+        "bugs": _bugs(name, rows, len(totals), links, details),
+        "flags": _flags(by_student, links),
+        "seconds": _seconds(name, by_student, links, details),
         "distribution": _histogram([total / max_score if max_score else 0 for total in totals.values()]),
         "shares": _shares(
             {e: (sum(r.score for r in rows if r.exercise == e) / len(totals), full[e]) for e in exercises}
@@ -82,19 +184,24 @@ def _unit(name, rows, links):
 def _cell(row):
     """One mark in the table: its colour between orange and blue says how much of the points it is."""
     if row is None:
-        return {"text": "–", "note": "", "title": "", "colour": "transparent"}
+        return {"text": "–", "note": "", "title": "", "colour": "transparent", "sort": -1}
     share = row.score / row.max_score if row.max_score else 0
     hue, strength = ("good", 0.14 + 0.44 * share) if share > 0 else ("poor", 0.32)
-    told = ", ".join(filter(None, [row.bug, *(NOTES.get(flag, flag) for flag in row.flags)]))
+    told = ", ".join(filter(None, [row.bug, *map(_short, row.flags)]))
     return {
         "text": f"{row.score:g}",
-        "note": "mistake" if row.bug else next((NOTES.get(flag, flag) for flag in row.flags), ""),
+        "note": "mistake" if row.bug else next(map(_short, row.flags), ""),
         "title": f"{row.exercise}: {row.score:g} of {row.max_score:g}{'; ' if told else ''}{told}",
-        "colour": f"rgba(var(--{hue}), {strength:.2f})",
+        "colour": f"rgba(var(--{hue}), {strength:.2f})" if "waiting" not in row.flags else "transparent",
+        "sort": row.score,
     }
 
 
-def _bugs(rows, students):
+def _short(flag):
+    return FLAGS.get(flag, (flag, ""))[0]
+
+
+def _bugs(unit, rows, students, links, details):
     found = defaultdict(list)
     for row in rows:
         if row.bug:
@@ -104,11 +211,52 @@ def _bugs(rows, students):
             "exercise": exercise,
             "name": bug,
             "hint": hint,
-            "students": sorted(who),
+            "students": [(student, links[student]) for student in sorted(who)],
             "percent": round(100 * len(who) / students),
+            "example": _shown(details.examples.get((unit, exercise, bug))),
         }
         for (exercise, bug, hint), who in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
+
+
+def _shown(example):
+    return example and {
+        "student": example.student,
+        "code": Markup(feedback.highlighted(example.code)),
+        "card": Markup(example.card),
+    }
+
+
+def _flags(by_student, links):
+    """What was noted about submissions, the most frequent first: each with the students it was noted about."""
+    found = defaultdict(lambda: defaultdict(list))
+    for student, marks in by_student.items():
+        for name, row in marks.items():
+            for flag in row.flags:
+                found[flag][student].append(name)
+    counts = Counter({flag: sum(map(len, who.values())) for flag, who in found.items()})
+    return [
+        {
+            "name": _short(flag),
+            "meaning": FLAGS.get(flag, ("", ""))[1],
+            "count": count,
+            "students": [(student, links[student], found[flag][student]) for student in sorted(found[flag])],
+        }
+        for flag, count in counts.most_common()
+    ]
+
+
+def _seconds(unit, students, links, details):
+    """How long grading took: the median, and the slowest notebooks."""
+    taken = {s: details.seconds[s, unit] for s in students if (s, unit) in details.seconds}
+    if not taken:
+        return None
+    slowest = sorted(taken, key=lambda student: (-taken[student], student))[:3]
+    return {
+        "median": statistics.median(taken.values()),
+        "total": sum(taken.values()),
+        "slowest": [(student, links[student], taken[student]) for student in slowest],
+    }
 
 
 def _histogram(shares):

@@ -234,16 +234,17 @@ def publish(output, book, journal, summary, pages=True):
         pages: whether to write feedback pages.
     """
     scores, comments, penalties = book.scores(), book.comments(), book.penalties()
-    links = {}
+    links, details = {}, report.Details(penalties)
     for who, result in journal.latest():
         if who not in scores:  # somebody took it out of the gradebook
             continue
         summary.rows += _rows(who, result, scores[who])
+        details.add(who, result, scores[who])
         if pages:
             marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
             links[who] = feedback.write(output, *who, Graded.from_dict(result), marks)
     _write_atomically(output / "grades.csv", _csv(summary.rows))
-    _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report"))
+    _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
 
 
 def report_again(output, db=None):

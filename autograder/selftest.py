@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from autograder import build, ingest
+from autograder import build, ingest, scaffold
 from autograder.answers import answers
 from autograder.nbgrader_config import ROOT
 from autograder.run import check_units, source_path
-from cnnkit import evaluate, exercises
+from cnnkit import evaluate, exercises, verdict
+
+ENOUGH = 3
+"""Right answers that an exercise should have, beside the lesson's own."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,41 @@ def lines(unit, device="cpu", root=ROOT):
     reference, stub = definitions(source), definitions(build.student_notebook(source))
     for name in exercises.names(unit):
         exercise = exercises.get(name)
+        if broken := _broken(name, device):
+            yield Line(name, "reference", broken)
+            continue
         try_it = lambda answer, name=name: evaluate(name, answer, device=device)
         yield Line(name, "reference", _full(try_it(reference.get(name))))
-        verdict = try_it(stub.get(name))
-        fault = "" if verdict.score == 0 and "not written yet" in verdict.message else f"scores {verdict.score:g}"
+        tried = try_it(stub.get(name))
+        fault = "" if tried.score == 0 and "not written yet" in tried.message else f"scores {tried.score:g}"
         yield Line(name, "stub", fault)
         for bug in exercise.bugs:
             for answer in bug.answers:
-                verdict = try_it(answer)
-                fault = "loses no marks" if verdict.score >= verdict.max_score else ""
-                fault = fault or ("" if verdict.bug == bug.name else f"named {verdict.bug!r}")
+                tried = try_it(answer)
+                fault = "loses no marks" if tried.score >= tried.max_score else ""
+                fault = fault or ("" if tried.bug == bug.name else f"named {tried.bug!r}")
                 yield Line(name, f"bug: {bug.name}", fault)
-        for number, answer in enumerate(answers(name), start=1):
+        if not exercise.bugs:
+            yield Line(name, "bug", "no known mistake is specified")
+        others = answers(name)
+        for number, answer in enumerate(others, start=1):
             yield Line(name, f"right answer {number}", _full(try_it(answer)))
+        if len(others) < ENOUGH:
+            yield Line(name, "right answers", f"{len(others)}, and {ENOUGH} are wanted, written differently")
 
 
-def _full(verdict):
-    return "" if verdict.passed else f"{verdict.score:g} of {verdict.max_score:g}: {verdict.message}"
+def _broken(name, device):
+    """Why the cases of an exercise or its reference do not run, or ""."""
+    try:
+        verdict.expect(name, 0, device)
+        return ""
+    except Exception as error:  # the specification is somebody's unfinished work
+        told = " ".join(str(error).split())
+        return "not written yet" if "'NotImplementedError'" in told else told or type(error).__name__
+
+
+def _full(tried):
+    return "" if tried.passed else f"{tried.score:g} of {tried.max_score:g}: {tried.message}"
 
 
 def definitions(notebook):
@@ -71,8 +92,9 @@ def run(units, device, console, root=ROOT):
     table = Table(header_style="bold")
     for column in ("exercise", "reference", "stub", "bugs named", "other right answers"):
         table.add_column(column, justify="left" if column == "exercise" else "right")
-    faults = []
+    faults, left = [], []
     for unit in units or build.units(root):
+        left += scaffold.to_write(unit, root)
         found = {}
         for line in lines(unit, device, root):
             found.setdefault(line.exercise, []).append(line)
@@ -83,8 +105,12 @@ def run(units, device, console, root=ROOT):
     console.print(table)
     for line in faults:
         console.print(f"[bold red]off[/] {line.exercise}, {line.kind}: {line.fault}", soft_wrap=True)
-    console.print(f"{len(faults)} of these are off." if faults else "All is as it should be.")
-    return not faults
+    for file, number, what in left:
+        console.print(f"[bold]to be written[/] {file}:{number}: {what}", soft_wrap=True)
+    told = [f"{len(faults)} of these are off."] if faults else []
+    told += [f"{len(left)} places are to be written."] if left else []
+    console.print(" ".join(told) or "All is as it should be.")
+    return not faults and not left
 
 
 def _count(tried, kind):

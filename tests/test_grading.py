@@ -629,7 +629,7 @@ def test_the_selftest_passes(course):
 
 
 def test_the_selftest_says_what_is_off(course, monkeypatch):
-    monkeypatch.setattr(selftest, "answers", lambda name: [lambda x: x * x])
+    monkeypatch.setattr(selftest, "answers", lambda name: [lambda x: x * x] * 3)
     write_unit(course, SOURCE.replace(SOLUTION, SOLUTION.replace("x + x", "x + 1")))
     pages = Pages()
     try:
@@ -639,7 +639,7 @@ def test_the_selftest_says_what_is_off(course, monkeypatch):
     told = "\n".join(pages.lines)
     assert "practice, reference: 0 of 1" in told
     assert "practice, right answer 1: 0 of 1" in told
-    assert pages.lines[-1] == "2 of these are off."
+    assert pages.lines[-1] == "4 of these are off."
 
 
 def test_the_command_names_every_unit(course):

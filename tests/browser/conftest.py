@@ -77,10 +77,11 @@ def lab(tmp_path_factory):
     (root / "grading").mkdir()
     (root / "nbgrader_config.py").write_text(NBGRADER_CONFIG.format(root=str(root)))
     build.build(root)
-    yield from _serve(root, tmp_path_factory.mktemp("lab-home"))
+    yield from serve(root, tmp_path_factory.mktemp("lab-home"))
 
 
-def _serve(root, home):
+def serve(root, home):
+    """Yield a Lab that shows a folder, with its settings in another one; stop it afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
