@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cnnkit import data, doctor, exercises, verdict
+from cnnkit import data, doctor, exercises, progress, verdict
 from cnnkit.checking import evaluate
 from cnnkit.notebook import NotebookError, run
 
@@ -59,11 +59,30 @@ def check(notebooks, device, quiet):
             with console.status(f"checking {name}"):
                 result = evaluate(name, answer, device=device) if answer is not None else _missing(name, trouble)
             results.append(result)
+            progress.record(result)
             if not quiet and not result.passed:
                 console.print(result.text(), markup=False, highlight=False, soft_wrap=True)
                 console.print()
     console.print(_table(results))
     sys.exit(0 if all(result.passed for result in results) else 1)
+
+
+@main.command("progress")
+def show_progress():
+    """Show the map of the course: units, minutes, points, and what is left.
+
+    A check in JupyterLab and `cnnkit check` remember the best score of each exercise in a small file, named below the
+    map. To begin anew, remove it.
+    """
+    course = progress.Map()
+    table = Table("unit", "about", "minutes", "points", "left", header_style="bold")
+    for unit in course.units:
+        points = f"{unit.got:g} of {unit.points:g}"
+        table.add_row(unit.name, unit.title, str(unit.minutes or ""), points, progress.remaining(unit))
+    console = Console()
+    console.print(table)
+    console.print(course.summary(), highlight=False)
+    console.print(str(progress.file()), style="dim", markup=False, soft_wrap=True)
 
 
 @main.command("data")

@@ -18,7 +18,8 @@ def source():
 
 
 @pytest.fixture
-def invoke(tmp_path):
+def invoke(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNKIT_PROGRESS", str(tmp_path / "progress.jsonl"))
     def run(notebook, *options):
         path = tmp_path / "work.ipynb"
         nbformat.write(notebook, path)
@@ -77,9 +78,12 @@ def test_doctor_finds_this_installation_well():
 
 def test_doctor_says_how_to_mend_what_is_missing(monkeypatch):
     monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr(doctor, "EXTENSIONS", ("anywidget", "no-such-extension"))
     monkeypatch.setattr(doctor, "PYTHONS", ((2, 6), (2, 7)))
     monkeypatch.setattr(sys, "version_info", (3, 99, 0))
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert "install Python 2.6 to 2.7" in result.output
     assert "no-such-package: run `make lab` again" in result.output
+    assert "JupyterLab lacks no-such-extension" in result.output
+    assert "explainers: run `make lab` again" in result.output

@@ -245,27 +245,13 @@ evaluate("practice", in_place)
 # ## 7 · The map
 #
 # Every unit can be done by itself: what it needs of earlier ones it takes from `cnnkit`. The order below is
-# the one in which the ideas build on each other; titles and minutes are read from the notebooks beside this
-# one.
+# the one in which the ideas build on each other. The checks remember your best score of each exercise, for this map
+# alone: run the cell again, or type `cnnkit progress` in a terminal, to see how far you are.
 
 # %% tags=["demo", "hide-input"]
-import re
-from pathlib import Path
+from cnnkit import progress
 
-from IPython.display import Markdown
-
-from cnnkit.exercises import MODULES, get, names
-
-table = ["| unit | about | minutes | exercises | points |", "|:--|:--|--:|--:|--:|"]
-for unit in MODULES:
-    notebook = Path("..", unit, f"{unit}.ipynb")
-    text = notebook.read_text(encoding="utf-8") if notebook.is_file() else ""
-    title = re.search(r"# Unit \d+ · ([^\\\"]+)", text)
-    minutes = re.search(r"about (\d+) minutes", text)
-    points = sum(get(name).max_score for name in names(unit))
-    cells = unit, title[1] if title else "", minutes[1] if minutes else "", len(names(unit)), f"{points:g}"
-    table.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-Markdown("\n".join(table))
+progress.Map()
 
 # %% [markdown]
 # Open the next unit from the file browser on the left: the folder above this one, then its own.

@@ -3,7 +3,7 @@
 import nbformat
 from notebook_page import NotebookPage
 
-from cnnkit import exercises
+from cnnkit import exercises, progress
 
 UNIT = "03-conv-forward"
 EXERCISE = "conv_output_size"
@@ -38,7 +38,7 @@ def test_validate_reports_failure_on_the_stub(lab, page, screenshot):
     screenshot(page, "03-validate-stub")
 
 
-def test_the_solution_runs_to_the_end_without_an_error(lab, page, screenshot):
+def test_the_solution_runs_to_the_end_without_an_error(lab, page, screenshot, monkeypatch):
     notebook = NotebookPage(page, lab, lab.solution_notebook)
     notebook.run_all()
     cells = notebook.code_cells()
@@ -46,6 +46,8 @@ def test_the_solution_runs_to_the_end_without_an_error(lab, page, screenshot):
     assert [cell["id"] for cell in cells if not cell["ran"]] == []
     notebook.show_cell(EXERCISE)
     assert "points" in notebook.active_cell.locator(".cnnkit-verdict").inner_text()
+    monkeypatch.setenv("CNNKIT_PROGRESS", str(lab.root / "progress.jsonl"))  # as in the notebook's kernel
+    assert progress.best() == {name: exercises.get(name).max_score for name in exercises.names(unit=UNIT)}
     screenshot(page, "03-solution-check")
     notebook.show_cell(cells[-1]["id"])
     screenshot(page, "03-solution-end")
