@@ -92,7 +92,8 @@ def serve(root, home):
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
     folders = ("config", "data", "runtime")
     env = os.environ | {f"JUPYTER_{name.upper()}_DIR": str(home / name) for name in folders}
-    env |= {"IPYTHONDIR": str(home / "ipython"), "PYTHONUNBUFFERED": "1", "CNNKIT_PROGRESS": str(root / "progress.jsonl")}
+    env |= {"IPYTHONDIR": str(home / "ipython"), "CNNKIT_PROGRESS": str(root / "progress.jsonl")}
+    env |= {"PYTHONUNBUFFERED": "1"}
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--config", str(config)],
         cwd=root,
