@@ -40,3 +40,21 @@ layer
 
 # %%
 layer.size, layer.parameters, layer.torch
+
+# %% [markdown]
+# ## Where does an output come from?
+#
+# Deck b's volume: a 5 × 5 × 3 input, padded by 1, under two 3 × 3 × 3 filters with stride 2. Which 27 products make
+# the −8 in the middle of the first map?
+
+# %%
+widgets.ConvStepper(at=[0, 1, 1])
+
+# %% [markdown]
+# ## What does a network cost, and what does it see?
+#
+# AlexNet's filters are 11, 5 and 3 wide. How much of the picture does one unit behind the third pooling layer see?
+# Change a stride and watch what follows.
+
+# %%
+widgets.StackTable("AlexNet")

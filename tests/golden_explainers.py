@@ -9,7 +9,7 @@ import json
 import random
 from pathlib import Path
 
-from cnnkit.widgets import sizing
+from cnnkit.widgets import sizing, stacks, stepping
 
 FILE = Path(__file__).with_suffix(".json")
 
@@ -40,8 +40,54 @@ def size_calculator(rng):
         }
 
 
+def stack_table(rng):
+    for name in stacks.OFFERED:
+        layers, shape = stacks.presets([name])[name]
+        yield {"layers": layers, "shape": shape}
+    layers, shape = stacks.presets(["AlexNet"])["AlexNet"]
+    yield {"layers": layers, "shape": [3, 60, 300]}
+    yield {"layers": layers, "shape": [3, 0, 300]}
+    yield {"layers": [*layers, {"layer": "Conv", "filters": 4, "k": 1}], "shape": shape}
+    yield {"layers": [{"layer": "Conv", "filters": 4, "k": 3, "groups": 2}], "shape": shape}
+    yield {"layers": [{"layer": "Conv", "filters": 4, "k": 3, "stride": 0}], "shape": shape}
+    for _ in range(30):
+        layers = []
+        for _ in range(rng.randint(1, 6)):
+            window = {"k": rng.randint(1, 4), "stride": rng.randint(1, 3), "pad": rng.randint(0, 1)}
+            if rng.random() < 0.5:
+                layers.append({"layer": "Conv", "filters": rng.randint(1, 9), **window, "dilation": rng.randint(1, 2)})
+            else:
+                layers.append({"layer": rng.choice(["Pool", "AvgPool"]), **window, "ceil": rng.random() < 0.5})
+        yield {"layers": layers, "shape": [rng.randint(1, 3), rng.randint(5, 40), rng.randint(5, 40)]}
+
+
+def numbers(rng, *shape):
+    if not shape:
+        return rng.choice([rng.randint(-3, 3), round(rng.uniform(-2, 2), 2)])
+    return [numbers(rng, *shape[1:]) for _ in range(shape[0])]
+
+
+def conv_stepper(rng):
+    deck = stepping.DECK_B | {"stride": 2, "pad": 1, "mode": stepping.CORRELATION, "at": [0, 1, 1]}
+    yield deck
+    yield from (deck | change for change in [{"stride": 0}, {"pad": -1}, {"pad": 9}, {"b": [1]}, {"x": deck["x"][:2]}])
+    for _ in range(40):
+        c, f = rng.randint(1, 3), rng.randint(1, 3)
+        yield {
+            "x": numbers(rng, c, rng.randint(3, 7), rng.randint(3, 7)),
+            "w": numbers(rng, f, c, rng.randint(1, 4), rng.randint(1, 4)),
+            "b": numbers(rng, f),
+            "stride": rng.randint(1, 3),
+            "pad": rng.randint(0, 2),
+            "mode": rng.choice(stepping.MODES),
+            "at": [rng.randint(0, 2), rng.randint(0, 4), rng.randint(0, 4)],
+        }
+
+
 EXPLAINERS = {  # script -> (inputs, arithmetic)
     "size_calculator": (size_calculator, sizing.describe),
+    "conv_stepper": (conv_stepper, stepping.describe),
+    "stack_table": (stack_table, stacks.describe),
 }
 
 

@@ -10,10 +10,12 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["sizing"],
+    submodules=["sizing", "stacks", "stepping", "windows"],
     submod_attrs={
         "views": [
+            "ConvStepper",
             "SizeCalculator",
+            "StackTable",
         ]
     },
 )

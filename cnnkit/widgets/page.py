@@ -14,6 +14,8 @@ from cnnkit.widgets import scripts
 
 SHOWN = {  # name -> (heading, arguments)
     "SizeCalculator": ("How large is the output?", {"n": 7, "k": 3, "stride": 3}),
+    "ConvStepper": ("Where does an output come from?", {}),
+    "StackTable": ("What does a network cost, and what does it see?", {"preset": "AlexNet"}),
 }
 _INTRODUCTION = (
     "Each explainer of the course, with the numbers of its lecture decks. Every number can be changed; grids answer "

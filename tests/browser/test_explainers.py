@@ -101,7 +101,40 @@ def test_keys_pressed_in_an_explainer_are_no_commands_of_the_notebook(gallery):
     assert gallery.page.evaluate(CELLS) == before
 
 
-NAMES = ["SizeCalculator"]
+def test_the_stepper_walks_through_deck_bs_volume(gallery):
+    view = gallery.show("ConvStepper")
+    says(view, "Output (1, 1) of filter 0 = −7 + 1 − 3 + 1 = −8")
+    view.get_by_role("button", name="Step").click()
+    says(view, "Output (1, 2) of filter 0")
+    view.locator('[data-key="y1:0,0"]').hover()
+    says(view, "Output (0, 0) of filter 1")
+    view.locator('[data-key="y1:0,0"]').focus()
+    gallery.page.keyboard.press("ArrowRight")
+    says(view, "= 4")
+    view.locator('[data-key="w0:0,0"]').focus()
+    gallery.page.keyboard.press("+")
+    assert "row 0, column 0: 1" in view.locator('[data-key="w0:0,0"]').get_attribute("aria-label")
+    gallery.page.keyboard.press("-")
+    field(view, "Padding P").fill("9")
+    says(view, "too many to show")
+    field(view, "Padding P").fill("1")
+
+
+def test_the_table_follows_a_change_of_a_layer(gallery):
+    view = gallery.show("StackTable")
+    assert "60\u202f965\u202f224 parameters" in view.inner_text()
+    column = lambda: view.locator("tbody tr td:nth-last-child(2)").all_inner_texts()
+    assert column()[1:9] == ["11", "19", "51", "67", "99", "131", "163", "195"]
+    view.get_by_role("button", name="conv1").focus()
+    gallery.page.keyboard.press("ArrowDown")
+    assert gallery.page.evaluate("document.activeElement.dataset.key") == "layer-1"
+    field(view, "Stride S").fill("1")
+    view.get_by_text("53 × 53 × 96", exact=True).wait_for()
+    field(view, "Network").select_option("LeNet-5")
+    says(view, "61\u202f706 parameters")
+
+
+NAMES = ["SizeCalculator", "ConvStepper", "StackTable"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,8 +38,10 @@ export const short = (value, digits = 2) => signed(String(Number(value.toFixed(d
 // A number with a thin gap between thousands.
 export const thousands = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
+// Ids are one of a kind on a page to which several copies of this text may have come.
+const family = Math.random().toString(36).slice(2, 10);
 let counter = 0;
-export const unique = (prefix) => `cnnkit-${prefix}-${(counter += 1)}`;
+export const unique = (prefix) => `cnnkit-${prefix}-${family}-${(counter += 1)}`;
 
 // Blue below zero and vermilion above, as in the course's figures; sizes tell apart what colours may not.
 export function tint(value, limit) {
@@ -141,7 +143,7 @@ class Ui {
     return control.node;
   }
 
-  #labelled(label, input, ...rest) {
+  labelled(label, input, ...rest) {
     const id = unique("field");
     input.id = id;
     return h("div", { class: "field" }, h("label", { for: id }, label), input, ...rest);
@@ -177,7 +179,7 @@ class Ui {
       fault("");
       this.changed();
     });
-    const node = this.#labelled(label, input);
+    const node = this.labelled(label, input);
     const refresh = () => {
       node.hidden = shown ? !shown() : false;
       if (!this.faults.has(key) && Number(input.value) !== read()) input.value = read();
@@ -200,7 +202,7 @@ class Ui {
       told.textContent = text;
       input.setAttribute("aria-valuetext", text);
     };
-    return this.add({ node: this.#labelled(label, input, told), refresh }, where);
+    return this.add({ node: this.labelled(label, input, told), refresh }, where);
   }
 
   // `options`: values, or [value, label] pairs.
@@ -208,7 +210,7 @@ class Ui {
     const entries = options.map((option) => (Array.isArray(option) ? option : [option, option]));
     const input = h("select", { "data-trait": name }, entries.map(([value, text]) => h("option", { value }, text)));
     input.addEventListener("change", () => (onchange ? onchange(input.value) : this.set({ [name]: input.value })));
-    const node = this.#labelled(label, input);
+    const node = this.labelled(label, input);
     const refresh = () => {
       node.hidden = shown ? !shown() : false;
       input.value = String(this.get(name));
@@ -284,15 +286,42 @@ class Ui {
 
 const STEP = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
+// Windows of plain arrays, as in windows.py
+
+export const padded = (rows, pad) => {
+  const width = rows[0].length + 2 * pad;
+  const blank = () => range(pad).map(() => Array(width).fill(0));
+  return [...blank(), ...rows.map((row) => [...Array(pad).fill(0), ...row, ...Array(pad).fill(0)]), ...blank()];
+};
+export const patchAt = (rows, i, j, kh, kw) => rows.slice(i, i + kh).map((row) => row.slice(j, j + kw));
+export const turned = (kernel) => [...kernel].reverse().map((row) => [...row].reverse());
+export const times = (a, b) => a.map((row, i) => row.map((value, j) => value * b[i][j]));
+export const total = (rows) => sum(rows.map(sum));
+export const windowCount = (n, k, stride) => Math.floor((n - k) / stride) + 1;
+
+// Why a picture of these sizes cannot be drawn number by number, or "".
+export function refuse({ sides, kernel, stride, pad, largestSide = 16 }) {
+  if (stride < 1) return `The stride must be at least 1, not ${signed(stride)}.`;
+  if (pad < 0) return `The padding must be at least 0, not ${signed(pad)}.`;
+  for (const axis of [0, 1]) {
+    const [side, k] = [sides[axis] + 2 * pad, kernel[axis]];
+    if (k < 1) return `The window must be at least 1, not ${signed(k)}.`;
+    if (side > largestSide) return `${side} numbers side by side are too many to show; up to ${largestSide} can be.`;
+    if (side < k) return `A window of ${k} does not fit into ${sides[axis]} + 2·${pad} = ${side}.`;
+  }
+  return "";
+}
+
 // A grid of numbers as SVG. Options:
 //   key: tells grids of one explainer apart; label: what it is, shown above (`bare` hides it)
 //   values: rows of numbers or words; cell: side in pixels; limit: the value with the full tint, 0 for none
 //   ring: how many outer rows and columns are padding; hatched(i, j): nothing reads this cell
 //   frame(i, j): colour name of a frame, or nothing; soft(i, j): a light ground; at: [i, j] of the cell that Tab reaches
 //   pick(i, j): makes the grid one to walk with arrow keys and to point at; faded(i, j)
+//   turn(i, j, step): what + and - do to the cell with the focus
 export function grid(options) {
   const { key, label, values, cell = 32, limit = largest(values.flat().filter(Number.isFinite)), ring = 0 } = options;
-  const { hatched, frame, soft, at = [0, 0], pick, faded, bare = false, digits = 2 } = options;
+  const { hatched, frame, soft, at = [0, 0], pick, turn, faded, bare = false, digits = 2 } = options;
   const [rows, columns] = [values.length, values[0]?.length ?? 0];
   const [width, height] = [columns * cell + 4, rows * cell + 4];
   const hatch = unique("hatch");
@@ -329,7 +358,7 @@ export function grid(options) {
   }));
   const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: pick ? "grid" : "img", "aria-label": pick ? label : `${label}: ${values.map((row) => row.map((v) => (typeof v === "number" ? short(v, digits) : v)).join(" ")).join("; ")}` },
     s("defs", { "aria-hidden": "true" }, hatchPattern(hatch)), cells, s("g", { "aria-hidden": "true" }, frames));
-  if (pick) walk(svg, rows, columns, pick);
+  if (pick) walk(svg, rows, columns, pick, turn);
   return h("figure", { class: "grid" }, bare ? null : h("figcaption", {}, label), svg);
 }
 
@@ -337,12 +366,18 @@ export const hatchPattern = (id) =>
   s("pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" }));
 
 // Arrow keys, Home and End, and the pointer choose among the cells of a grid.
-function walk(svg, rows, columns, pick) {
+function walk(svg, rows, columns, pick, turn) {
   const place = (target) => target.closest?.("[data-cell]")?.dataset.cell.split(",").map(Number);
   const focus = (i, j) => svg.querySelector(`[data-cell="${i},${j}"]`)?.focus({ preventScroll: true });
   svg.addEventListener("keydown", (event) => {
     const here = place(event.target);
     if (!here) return;
+    const step = { "+": 1, "=": 1, "-": -1, "−": -1 }[event.key];
+    if (step && turn) {
+      event.preventDefault();
+      turn(...here, step);
+      return;
+    }
     const [di, dj] = STEP[event.key] ?? (event.key === "Home" ? [0, -columns] : event.key === "End" ? [0, columns] : [null, null]);
     if (di === null) return;
     event.preventDefault();
@@ -357,13 +392,16 @@ function walk(svg, rows, columns, pick) {
       pick(...here);
     }
   });
-  let last = "";
   svg.addEventListener("pointerover", (event) => {
-    const here = place(event.target);
-    if (here && String(here) !== last && event.pointerType === "mouse") pick(...here);
-    last = String(here);
+    // A drawing that changes under a resting pointer is not pointed at anew: the arrow keys may be at work.
+    const spot = `${event.clientX},${event.clientY}`;
+    const here = spot === resting || event.pointerType !== "mouse" ? null : place(event.target);
+    resting = spot;
+    if (here) pick(...here);
   });
 }
+
+let resting = "";
 
 // Things side by side, wrapping where the page is narrow.
 export const row = (...children) => h("div", { class: "row" }, ...children);

@@ -1,0 +1,270 @@
+import { explainer, h, range, sum, thousands } from "./common.js";
+
+// The arithmetic, as in cnnkit.shapes and stacks.py
+
+const FLOAT32 = 4;
+const KIND = { Conv: "conv", Pool: "pool", AvgPool: "pool", GlobalPool: "pool", BatchNorm: "norm", Linear: "fc", Branches: "join" };
+const USUAL = {
+  Conv: { stride: 1, pad: 0, groups: 1, dilation: 1, bias: true },
+  Pool: { pad: 0, ceil: false, dilation: 1 },
+  AvgPool: { pad: 0, ceil: false, dilation: 1 },
+  Linear: { bias: true },
+};
+const product = (values) => values.reduce((total, value) => total * value, 1);
+
+export function compute({ layers, shape }) {
+  const state = { rows: [], numbers: {} };
+  let [at, problem] = [{ shape, field: 1, jump: 1 }, ""];
+  if (Math.min(...shape) < 1) problem = "The input needs at least one channel, one row and one column.";
+  for (const [index, layer] of problem ? [] : layers.entries()) {
+    const [kept, numbers] = [state.rows.length, { ...state.numbers }];
+    try {
+      if (at.shape.length === 1 && ["conv", "pool", "join"].includes(KIND[layer.layer])) {
+        throw new Refused("behind a fully connected layer there is no picture to slide over");
+      }
+      at = extend(state, layer, at, 0, index);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      problem = `Layer ${index + 1}: ${error.message}.`;
+      state.rows.length = kept;
+      state.numbers = numbers;
+      break;
+    }
+  }
+  const total = (name) => sum(state.rows.map((row) => row[name]));
+  return { parameters: total("parameters"), multiply_adds: total("multiply_adds"), memory: total("memory"), rows: state.rows, field: at.field, output: at.shape, problem };
+}
+
+class Refused extends Error {}
+
+function extend(state, layer, at, depth, index) {
+  let { shape, field, jump } = at;
+  let [parameters, multiplyAdds] = [0, 0];
+  if (layer.layer === "Branches") {
+    const ends = layer.paths.map((path) => path.reduce((here, inner) => extend(state, inner, here, depth + 1, index), at));
+    const channels = layer.join === "concatenate" ? sum(ends.map((end) => end.shape[0])) : ends[0].shape[0];
+    shape = [channels, ...ends[0].shape.slice(1)];
+    field = Math.max(...ends.map((end) => end.field));
+    jump = ends[0].jump;
+  } else {
+    const full = { ...USUAL[layer.layer], ...layer };
+    [parameters, multiplyAdds] = work(full, shape);
+    const next = output(full, shape);
+    [field, jump] = sees(full, shape, field, jump);
+    shape = next;
+  }
+  const kind = KIND[layer.layer];
+  state.numbers[kind] = (state.numbers[kind] ?? 0) + 1;
+  state.rows.push({ name: `${kind}${state.numbers[kind]}`, kind, shape, parameters, multiply_adds: multiplyAdds, memory: product(shape) * FLOAT32, field, jump, depth, index });
+  return { shape, field, jump };
+}
+
+function windows(n, { k, stride, pad, dilation, ceil = false }) {
+  if (k < 1 || stride < 1 || dilation < 1 || pad < 0) {
+    throw new Refused(`n, k, stride and dilation must be at least 1 and pad at least 0: n=${n}, k=${k}, stride=${stride}, pad=${pad}, dilation=${dilation}`);
+  }
+  const reach = dilation * (k - 1) + 1;
+  const rest = n + 2 * pad - reach;
+  const missing = ceil ? (stride - (((rest % stride) + stride) % stride)) % stride : 0;
+  if (rest + missing < 0) throw new Refused(`a kernel that reaches over ${reach} does not fit into ${n + missing} + 2 * ${pad} = ${n + missing + 2 * pad}`);
+  const size = Math.floor((rest + missing) / stride) + 1;
+  return size - (missing > 0 && (size - 1) * stride >= n + pad ? 1 : 0);
+}
+
+function output(layer, [channels, ...sides]) {
+  switch (layer.layer) {
+    case "Conv": return [layer.filters, ...sides.map((n) => windows(n, layer))];
+    case "Pool": case "AvgPool": return [channels, ...sides.map((n) => windows(n, layer))];
+    case "GlobalPool": return [channels, 1, 1];
+    case "Linear": return [layer.units];
+    default: return [channels, ...sides];
+  }
+}
+
+// [parameters, multiply-adds]
+function work(layer, shape) {
+  const [channels] = shape;
+  if (layer.layer === "Linear") return [layer.units * (product(shape) + (layer.bias ? 1 : 0)), layer.units * product(shape)];
+  if (layer.layer === "BatchNorm") return [2 * channels, 0];
+  if (layer.layer !== "Conv") return [0, 0];
+  const { filters, groups, k, bias } = layer;
+  if (channels % groups || filters % groups) throw new Refused(`groups=${groups} must divide both c_in=${channels} and c_out=${filters}`);
+  const weights = (channels / groups) * k * k;
+  return [filters * (weights + (bias ? 1 : 0)), product(output(layer, shape)) * weights];
+}
+
+function sees(layer, shape, field, jump) {
+  if (["Conv", "Pool", "AvgPool"].includes(layer.layer)) return [field + (layer.k - 1) * layer.dilation * jump, jump * layer.stride];
+  if (["Linear", "GlobalPool"].includes(layer.layer)) return [field + (Math.max(1, ...shape.slice(1)) - 1) * jump, jump];
+  return [field, jump];
+}
+
+// The view
+
+const FIELDS = {
+  Conv: [["filters", "Filters"], ["k", "Kernel F"], ["stride", "Stride S"], ["pad", "Padding P"], ["dilation", "Dilation"], ["groups", "Groups"]],
+  Pool: [["k", "Window F"], ["stride", "Stride S"], ["pad", "Padding P"]],
+  AvgPool: [["k", "Window F"], ["stride", "Stride S"], ["pad", "Padding P"]],
+  Linear: [["units", "Units"]],
+};
+const NEW = {
+  convolution: { layer: "Conv", filters: 64, k: 3, pad: 1 },
+  "max pooling": { layer: "Pool", k: 2, stride: 2 },
+  "fully connected": { layer: "Linear", units: 10 },
+};
+
+// 105415200 as "105 M": three digits are enough to compare.
+export function compact(value) {
+  const [unit, size] = [[" G", 1e9], [" M", 1e6], [" k", 1e3]].find(([, least]) => value >= 10 * least || (least > 1e3 && value >= least)) ?? ["", 1];
+  return unit ? `${Number((value / size).toPrecision(3))}${unit}` : thousands(value);
+}
+
+const bytes = (value) => `${compact(value)}${value < 1e4 ? " " : ""}B`;
+
+export default explainer({
+  name: "Stack of layers",
+  build(ui) {
+    let chosen = 0;
+    let inside = false;
+    const preset = () => Object.entries(ui.get("presets")).find(([, [layers, shape]]) => JSON.stringify([layers, shape]) === JSON.stringify([ui.get("layers"), ui.get("shape")]))?.[0] ?? "";
+    const select = h("select", { "data-key": "preset" }, h("option", { value: "" }, "your own"), Object.keys(ui.get("presets")).map((name) => h("option", { value: name }, name)));
+    select.addEventListener("change", () => {
+      if (!select.value) return;
+      const [layers, shape] = ui.get("presets")[select.value];
+      chosen = 0;
+      ui.set({ layers, shape });
+    });
+    ui.add({ node: ui.labelled("Network", select), refresh: () => (select.value = preset()) });
+    ["Input channels", "Input height", "Input width"].forEach((label, axis) => ui.whole("shape", label, { axis, min: 1, max: 4096 }));
+    ui.check("inside of blocks, normalisation", () => inside, (on) => (inside = on), { key: "inside" });
+
+    const change = (index, changes) => ui.set({ layers: ui.get("layers").map((layer, i) => (i === index ? { ...layer, ...changes } : layer)) });
+    const editor = new Editor(ui, () => chosen, change);
+    const table = h("div", { class: "table" });
+    ui.stage.append(table, editor.node);
+    table.addEventListener("keydown", (event) => {
+      const move = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+      if (!move || !event.target.matches("[data-layer]")) return;
+      event.preventDefault();
+      const buttons = [...table.querySelectorAll("[data-layer]")];
+      buttons[Math.min(Math.max(buttons.indexOf(event.target) + move, 0), buttons.length - 1)].focus();
+      choose(Number(document.activeElement.dataset.layer));
+    });
+    const choose = (index) => {
+      chosen = index;
+      ui.changed();
+    };
+    const place = (offset) => {
+      const layers = [...ui.get("layers")];
+      if (offset === null) layers.splice(chosen, 1);
+      else layers.splice(chosen + 1, 0, offset);
+      chosen = offset === null ? Math.max(0, Math.min(chosen, layers.length - 1)) : Math.min(chosen + 1, layers.length - 1);
+      ui.set({ layers });
+    };
+    for (const [label, layer] of Object.entries(NEW)) editor.buttons.append(ui.button(`Add ${label}`, () => place({ ...layer }), { where: null }));
+    editor.buttons.append(ui.button("Remove", () => place(null), { where: null }));
+
+    return () => {
+      const layers = ui.get("layers");
+      chosen = Math.max(0, Math.min(chosen, layers.length - 1));
+      const result = compute({ layers, shape: ui.get("shape") });
+      const total = `${thousands(result.parameters)} parameters, ${compact(result.multiply_adds)} multiply-adds, receptive field ${result.field}`;
+      ui.say(result.problem || total, Boolean(result.problem));
+      table.replaceChildren(draw(result, layers, ui.get("shape"), inside, chosen, choose));
+      editor.refresh(layers[chosen]);
+    };
+  },
+});
+
+class Editor {
+  constructor(ui, chosen, change) {
+    Object.assign(this, { ui, chosen, change });
+    this.heading = h("strong", {});
+    this.fields = h("fieldset", { "aria-label": "The chosen layer" });
+    this.buttons = h("div", { class: "bar" });
+    this.node = h("div", { class: "column" }, this.heading, this.fields, this.buttons);
+    this.kind = null;
+  }
+
+  // Fields are made anew only where the kind of layer changes, so that typing is not interrupted.
+  refresh(layer) {
+    const kind = layer?.layer;
+    if (kind !== this.kind) {
+      this.kind = kind;
+      this.inputs = (FIELDS[kind] ?? []).map(([name, label]) => {
+        const input = h("input", { type: "number", min: name === "pad" ? 0 : 1, step: 1, "data-trait": name });
+        input.addEventListener("input", () => {
+          const value = Number(input.value);
+          if (input.value !== "" && Number.isInteger(value) && Math.abs(value) <= 1e6) this.change(this.chosen(), { [name]: value });
+        });
+        return [name, input, this.ui.labelled(label, input)];
+      });
+      this.fields.replaceChildren(...this.inputs.map(([, , node]) => node));
+    }
+    this.heading.textContent = layer ? `Layer ${this.chosen() + 1}: ${words(layer)}` : "No layer yet";
+    for (const [name, input] of this.inputs ?? []) {
+      const value = layer[name] ?? USUAL[kind]?.[name];
+      if (Number(input.value) !== value || input.value === "") input.value = document.activeElement === input && input.value === "" ? "" : value;
+    }
+  }
+}
+
+function words(layer) {
+  const full = { ...USUAL[layer.layer], ...layer };
+  const more = [full.stride > 1 && `stride ${full.stride}`, full.pad > 0 && `pad ${full.pad}`, full.dilation > 1 && `dilation ${full.dilation}`, full.groups > 1 && `${full.groups} groups`].filter(Boolean);
+  const what = {
+    Conv: `${full.filters} of ${full.k}×${full.k}`,
+    Pool: `max ${full.k}×${full.k}`,
+    AvgPool: `mean ${full.k}×${full.k}`,
+    GlobalPool: "mean of each map",
+    BatchNorm: "batch norm",
+    Linear: `${full.units} units`,
+    Branches: full.join === "add" ? "block, added" : "block, concatenated",
+  }[full.layer];
+  return [what, ...more].join(", ");
+}
+
+function draw(result, layers, shape, inside, chosen, choose) {
+  const { rows } = result;
+  const shown = inside ? rows : folded(rows);
+  const most = Math.max(1, ...shown.map((row) => row.parameters));
+  const bar = (value) => h("span", { class: "meter", style: `width:${Math.round((60 * value) / most)}px`, "aria-hidden": "true" });
+  const head = ["Layer", "What", "Output", "Parameters", "Multiply-adds", "Memory", "Field", "Jump"];
+  return h("table", { class: "stack" },
+    h("caption", { class: "hidden" }, "Layers of the network"),
+    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
+    h("tbody", {},
+      h("tr", {}, h("th", { scope: "row" }, "input"), h("td", {}), h("td", {}, across(shape)), range(3).map(() => h("td", {})), h("td", {}, "1"), h("td", {}, "1")),
+      shown.map((row) => {
+        const top = row.depth === 0;
+        const layer = top ? layers[row.index] : null;
+        const name = top
+          ? h("button", { type: "button", "data-key": `layer-${row.index}`, "data-layer": row.index, tabindex: row.index === chosen ? 0 : -1, "aria-pressed": String(row.index === chosen), onclick: () => choose(row.index) }, row.name)
+          : `${"\u2003".repeat(row.depth)}${row.name}`;
+        return h("tr", { class: row.index === chosen ? "chosen" : null },
+          h("th", { scope: "row" }, name), h("td", {}, layer ? words(layer) : ""), h("td", {}, across(row.shape)),
+          h("td", {}, bar(row.parameters), thousands(row.parameters)), h("td", {}, compact(row.multiply_adds)), h("td", {}, bytes(row.memory)),
+          h("td", {}, String(row.field)), h("td", {}, String(row.jump)));
+      }),
+    ),
+    h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "total"), h("td", {}), h("td", {}, across(result.output)), h("td", {}, thousands(result.parameters)), h("td", {}, compact(result.multiply_adds)), h("td", {}, bytes(result.memory)), h("td", {}, String(result.field)), h("td", {}))),
+  );
+}
+
+// A block and what normalises belong to one row each: their sums, and the last shape.
+function folded(rows) {
+  const kept = [];
+  for (const row of rows) {
+    const last = kept.at(-1);
+    const open = last && (last.index === row.index || (row.kind === "norm" && row.depth === 0));
+    if (!open) {
+      kept.push({ ...row, depth: 0 });
+      continue;
+    }
+    for (const name of ["parameters", "multiply_adds", "memory"]) last[name] += row[name];
+    if (row.depth === 0 && row.kind !== "norm") Object.assign(last, { name: row.name, kind: row.kind, shape: row.shape, field: row.field, jump: row.jump });
+  }
+  return kept;
+}
+
+const across = (shape) => (shape.length === 1 ? String(shape[0]) : `${shape[1]} × ${shape[2]} × ${shape[0]}`);

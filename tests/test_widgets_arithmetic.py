@@ -1,0 +1,98 @@
+"""What the explainers compute, against torch and the numbers of the decks."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from cnnkit import shapes, widgets
+from cnnkit.widgets import stacks, stepping
+
+close = lambda got, expected: np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def arrays(seed, *shapes_):
+    """Random arrays as nested lists, some of whole numbers, so that values repeat."""
+    rng = np.random.default_rng(seed)
+    whole = rng.random() < 0.5
+    return [(rng.integers(-3, 4, s) if whole else rng.standard_normal(s)).tolist() for s in shapes_]
+
+
+def tensor(array):
+    return torch.tensor(array, dtype=torch.float64)
+
+
+# ConvStepper
+
+layers = st.tuples(st.integers(1, 3), st.integers(3, 7), st.integers(3, 7), st.integers(1, 3), st.integers(1, 4))
+
+
+@settings(max_examples=200)
+@given(layers, st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.sampled_from(stepping.MODES), seeds)
+def test_a_convolution_in_steps_equals_torch(layer, kw, stride, pad, mode, seed):
+    c, h, w, f, kh = layer
+    x, kernels, b = arrays(seed, (c, h, w), (f, c, kh, kw), (f,))
+    steps = {"x": x, "w": kernels, "b": b, "stride": stride, "pad": pad, "mode": mode, "at": [seed % f, seed % 5, 1]}
+    result = stepping.describe(steps)
+    if kh > h + 2 * pad or kw > w + 2 * pad:
+        assert "does not fit" in result["problem"]
+        return
+    filters = tensor(kernels).flip(2, 3) if mode == stepping.CONVOLUTION else tensor(kernels)
+    output = F.conv2d(tensor(x)[None], filters, tensor(b), stride, pad)[0]
+    close(result["output"], output)
+    n, i, j = result["at"]
+    close(result["value"], output[n, i, j])
+    close(sum(result["sums"]) + b[n], output[n, i, j])
+    close(result["products"], np.multiply(result["patch"], result["kernel"]))
+
+
+def test_the_volume_of_deck_b():
+    stepper = widgets.ConvStepper(at=[0, 1, 1])
+    assert stepper.output == [[[-3, -1, 0], [-1, -8, 2], [3, 0, 3]], [[1, 4, 2], [-1, 4, 5], [3, 1, 3]]]
+    assert stepper.value == -8
+    assert stepping.describe(stepper.inputs)["sums"] == [-7, 1, -3]
+
+
+def test_arrays_are_taken_as_they_come():
+    stepper = widgets.ConvStepper(x=np.eye(4)[None], w=np.ones((1, 1, 2, 2)), b=np.zeros(1), stride=1, pad=0)
+    assert stepper.output == [[[2, 1, 0], [1, 2, 1], [0, 1, 2]]]
+    assert "too many to show" in widgets.ConvStepper(x=np.zeros((3, 1000, 1000))).problem
+
+
+# StackTable
+
+
+@pytest.mark.parametrize("name", shapes.PRESETS)
+def test_presets_survive_the_way_through_plain_dicts(name):
+    layers, shape = shapes.PRESETS[name]
+    plain = [stacks.plain(layer) for layer in layers]
+    assert [stacks.built(layer) for layer in plain] == list(layers)
+    result = stacks.describe({"layers": plain, "shape": shape})
+    assert [(row["name"], tuple(row["shape"])) for row in result["rows"]] == [
+        (row.name, row.shape) for row in shapes.table(layers, shape)
+    ]
+
+
+def test_alexnet_as_the_decks_have_it():
+    table = widgets.StackTable("AlexNet")
+    assert table.parameters == 60965224
+    sides = [row["shape"][1] for row in table.rows if len(row["shape"]) == 3]
+    assert sides == [55, 27, 27, 13, 13, 13, 13, 6]
+    assert [row["field"] for row in table.rows][:8] == [11, 19, 51, 67, 99, 131, 163, 195]
+
+
+def test_a_network_of_ones_own_and_where_it_breaks():
+    own = widgets.StackTable(layers=[shapes.Conv(6, 5), {"layer": "Pool", "k": 2, "stride": 2}], shape=(1, 32, 32))
+    assert own.output == [6, 14, 14] and own.parameters == 156 and own.field == 6
+    own.shape = (1, 5, 5)
+    assert own.problem == "Layer 2: a kernel that reaches over 2 does not fit into 1 + 2 * 0 = 1."
+    assert own.output == [6, 1, 1]
+    own.layers = [*own.layers[:1], {"layer": "Linear", "units": 3}, *own.layers[:1]]
+    assert "behind a fully connected layer" in own.problem
+    with pytest.raises(TypeError, match=r"Conv has filters, k, .*; look at side"):
+        widgets.StackTable(layers=[{"layer": "Conv", "filters": 3, "k": 3, "side": 2}])
+    with pytest.raises(ValueError, match="no preset Alex"):
+        widgets.StackTable("Alex")
