@@ -32,7 +32,7 @@ class Difference:
     """The first thing that is wrong about a result.
 
     Attributes:
-        kind: "error", "type", "shape", "dtype", "value", "mutated" or "slow".
+        kind: "error", "type", "shape", "dtype", "value", "mutated", "slow", or the word of an exercise's judge.
         text: one or two sentences for the student.
         part: for a result of several arrays, which one.
         index: for a wrong value in an array, where.

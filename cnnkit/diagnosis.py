@@ -46,6 +46,8 @@ def difference(exercise, case, right, got):
             return Difference("mutated", text)
         names = " and ".join(got.mutated)
         return Difference("mutated", f"{exercise.name} changed its argument {names}. Work on a copy.")
+    if exercise.judge:
+        return exercise.judge(case, got.value)
     found = compare(right.value, got.value, exercise.tolerance(case))
     if found and found.part is not None and exercise.returns:
         return replace(found, text=found.text.replace(f"result[{found.part}]", exercise.returns[found.part]))
@@ -132,6 +134,8 @@ def _is_bug(exercise, case, right, got, found, bugged):
     """Whether a wrong outcome is the one of the bug."""
     if not found or got.error or got.mutated != bugged.mutated:
         return False
+    if exercise.judge and found.kind != "value":
+        return found.kind == difference(exercise, case, right, bugged).kind
     # A bug is recognised in either precision, unless the dtype is what it is about.
     about_dtype = difference(exercise, case, right, bugged).kind == "dtype"
     return compare(bugged.value, got.value, exercise.tolerance(case), any_float=not about_dtype) is None

@@ -11,6 +11,7 @@ MODULES = {
     "04-backprop": "backprop",
     "05-conv-backward": "conv_backward",
     "06-pooling-and-losses": "pooling_and_losses",
+    "07-training": "training",
 }
 
 

@@ -42,6 +42,9 @@ class Exercise:
         bugs: known mistakes.
         probe: what is called in place of the answer itself, ``probe(answer, *args, **kwargs)``, where the answer is
             a class or takes a function; runs beside the student's code and returns raw arrays.
+        judge: where many answers are right, ``judge(case, value)`` to what is wrong with a result, a Difference, or
+            None; it gets whatever came back, as plain data. ``oracle`` then is one of the right answers. A judge gives
+            each kind of fault a name: an answer has the bug whose faults are of the same kinds.
         returns: names of the parts where the result is a tuple, ("dx", "dw", "db").
         window: ``window(case, part, index)`` to a list of ``(title, 2-D array)``, the inputs that one wrong value was
             computed from; None where there is nothing to show.
@@ -56,6 +59,7 @@ class Exercise:
     oracle: Callable
     bugs: tuple[Bug, ...]
     probe: Callable | None = None
+    judge: Callable | None = None
     returns: tuple[str, ...] = ()
     window: Callable | None = None
     single: Tolerance = SINGLE
@@ -88,7 +92,7 @@ class Unit:
         name, _, signature = call.rstrip(")").partition("(")
 
         def register(namespace):
-            optional = ("probe", "returns", "window", "single", "double")
+            optional = ("probe", "judge", "returns", "window", "single", "double")
             self.exercises[name] = Exercise(
                 name=name,
                 unit=self.name,
