@@ -62,7 +62,8 @@ def batches(rng, group, **more):
     yield Batch(group, 1, 2, 2, 3, **more)
     yield Batch(group, 4, 1, 3, 2, **more)
     yield Batch(group, 5, 3, 1, 1, **more)  # as after a fully connected layer
-    yield Batch(group, 2, 3, 1, 1, dtype="float32", **more)
+    yield Batch(group, 6, 2, 1, 1, dtype="float32", **more)
+    yield Batch(group, 2, 3, 1, 1, **more)
     yield Batch(group, 3, 4, 2, 5, offset=30, **more)
 
 
