@@ -112,6 +112,8 @@ def expect(name, seed, device="cpu"):
     """
     exercise = exercises.get(name)
     cases = tuple(exercise.cases(np.random.default_rng([seed, zlib.crc32(name.encode())])))
+    if exercise.prepare:
+        exercise.prepare()
     with devices.using(device), devices.one_thread():
         outcomes = tuple(calling.run(exercise.oracle, cases, exercise))
     for case, outcome in zip(cases, outcomes, strict=True):

@@ -42,6 +42,7 @@ class Exercise:
         bugs: known mistakes.
         probe: what is called in place of the answer itself, ``probe(answer, *args, **kwargs)``, where the answer is
             a class or takes a function; runs beside the student's code and returns raw arrays.
+        prepare: loads what the first call would load otherwise, in a process that checks are forked from.
         judge: where many answers are right, ``judge(case, value)`` to what is wrong with a result, a Difference, or
             None; it gets whatever came back, as plain data. ``oracle`` then is one of the right answers. A judge gives
             each kind of fault a name: an answer has the bug whose faults are of the same kinds.
@@ -60,6 +61,7 @@ class Exercise:
     bugs: tuple[Bug, ...]
     probe: Callable | None = None
     judge: Callable | None = None
+    prepare: Callable | None = None
     returns: tuple[str, ...] = ()
     window: Callable | None = None
     single: Tolerance = SINGLE
@@ -92,7 +94,7 @@ class Unit:
         name, _, signature = call.rstrip(")").partition("(")
 
         def register(namespace):
-            optional = ("probe", "judge", "returns", "window", "single", "double")
+            optional = ("probe", "judge", "prepare", "returns", "window", "single", "double")
             self.exercises[name] = Exercise(
                 name=name,
                 unit=self.name,
