@@ -74,7 +74,7 @@ def main(channel, folder):
 
 
 def load(imports, names):
-    """Run the import statements of a lesson and import its exercises, so that every session has them loaded.
+    """Run the import statements of a lesson and load its exercises with what they need, so that every session has them.
 
     Returns the statements that failed, with the reason: the lesson's own cell will do so again.
     """
@@ -86,6 +86,8 @@ def load(imports, names):
             failed.append(f"{line}: {error}")
     for name in names:
         EXERCISES[name] = exercises.get(name)
+        if EXERCISES[name].prepare:
+            EXERCISES[name].prepare()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     return failed

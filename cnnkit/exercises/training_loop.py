@@ -77,6 +77,11 @@ OPTIMISERS = {
 """What an epoch is tried with; named, since a case holds plain data only."""
 
 
+def prepare():
+    """The first optimiser that a process makes loads torch's compiler, which takes a second or two."""
+    torch.optim.SGD([torch.zeros(1)], lr=0.1)
+
+
 # An epoch of training
 
 
@@ -202,6 +207,7 @@ def reset(optimiser):
 class TrainEpoch:
     cases = epoch_cases
     probe = epoch_probe
+    prepare = prepare
     single = LOOSE
     returns = (
         "the mean loss",
@@ -462,11 +468,12 @@ class Evaluate:
 
 
 def stop_cases(rng):
-    def case(group, losses, patience, array=False):
+    def case(group, losses, patience, array=False, dtype="float64", layout="C", readonly=False):
         losses = [float(loss) for loss in losses]
-        return Case(group, (np.array(losses) if array else losses, patience))
+        given = np.array(losses, dtype) if array else losses
+        return Case(group, (given, patience), layout=layout, readonly=readonly)
 
-    def curve(n, array=False):
+    def curve(n):
         """Falls, then rises, with noise."""
         t = np.arange(n) / n
         return np.round((t - 0.5) ** 2 * 2 + rng.uniform(0, 0.4, n) + 0.2, 3)
@@ -482,6 +489,9 @@ def stop_cases(rng):
     yield case("stop", [0.3, 0.9, 0.8, 0.7, 0.6, 0.5, 0.2], 4, True)
     for _ in range(10):
         yield case("stop", curve(int(rng.integers(12, 30))), int(rng.integers(1, 5)), bool(rng.integers(2)))
+    yield case("stop", curve(20), 2, True, "float32")
+    yield case("stop", curve(20), 3, True, readonly=True)
+    yield case("stop", curve(20), 2, True, layout="slice")
     yield case("end", [0.9, 0.8, 0.7, 0.6], 2)
     yield case("end", [0.9, 0.8, 0.7, 0.75], 3)
     yield case("end", [0.9, 0.5, 0.7, 0.6, 0.55], 10)
