@@ -489,6 +489,8 @@ def stop_cases(rng):
     yield case("stop", [0.3, 0.9, 0.8, 0.7, 0.6, 0.5, 0.2], 4, True)
     for _ in range(10):
         yield case("stop", curve(int(rng.integers(12, 30))), int(rng.integers(1, 5)), bool(rng.integers(2)))
+    yield case("stop", [0.9, 0.5, 0.6, 0.7], 2, True)
+    yield case("stop", [0.4, 0.5, 0.6, 0.3], 2, True)
     yield case("stop", curve(20), 2, True, "float32")
     yield case("stop", curve(20), 3, True, readonly=True)
     yield case("stop", curve(20), 2, True, layout="slice")
