@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from autograder.errors import AutograderError, UsageError
+from cnnkit import options
 
 MOST_ROWS = 60
 """Students in the table at the end; a larger class is in the report."""
@@ -286,9 +287,7 @@ def release(output, canaries):
 
 @main.command()
 @click.argument("units", metavar="[UNIT]...", nargs=-1)
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where references and answers in torch compute: cpu, cuda."
-)
+@options.device
 def selftest(units, device):
     """Try the exercises on answers whose marks are known.
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cnnkit import data, doctor, exercises, progress, verdict
+from cnnkit import data, doctor, exercises, options, progress, verdict
 from cnnkit.checking import evaluate
 from cnnkit.notebook import NotebookError, run
 
@@ -38,7 +38,7 @@ def examine():
 
 @main.command()
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="NOTEBOOK...")
-@click.option("--device", default="cpu", show_default=True, help="Where to compute: cpu, cuda, mps.")
+@options.device
 @click.option("--quiet", is_flag=True, help="Only the table, no messages.")
 def check(notebooks, device, quiet):
     """Run notebooks and check every exercise in them.

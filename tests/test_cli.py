@@ -1,5 +1,6 @@
 """``cnnkit`` in a terminal."""
 
+import re
 import sys
 
 import nbformat
@@ -7,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from autograder import build
+from autograder.cli import main as autograder_main
 from cnnkit import doctor, exercises
 from cnnkit.cli import main
 
@@ -20,6 +22,7 @@ def source():
 @pytest.fixture
 def invoke(tmp_path, monkeypatch):
     monkeypatch.setenv("CNNKIT_PROGRESS", str(tmp_path / "progress.jsonl"))
+
     def run(notebook, *options):
         path = tmp_path / "work.ipynb"
         nbformat.write(notebook, path)
@@ -68,6 +71,18 @@ def test_check_refuses_a_missing_file_and_a_notebook_without_exercises(tmp_path,
     assert (result.exit_code, "no such file" in result.output) == (2, True)
     result = invoke(nbformat.v4.new_notebook())
     assert (result.exit_code, "no exercise" in result.output) == (2, True)
+
+
+@pytest.mark.parametrize("command", [(main, "check", "any.ipynb"), (autograder_main, "selftest")])
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("cuda", "torch finds no cuda device here; usable: cpu"), ("toaster", "'toaster' is no device: choose cpu")],
+)
+def test_a_device_that_is_not_there_is_refused_before_anything_runs(command, device, message, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    done = CliRunner().invoke(command[0], [*command[1:], "--device", device])
+    assert done.exit_code == 2
+    assert re.search(message, done.output.splitlines()[-1])
 
 
 def test_doctor_finds_this_installation_well():
