@@ -8,6 +8,7 @@ import ast
 import itertools
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,17 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from cnnkit import exercises
+
 MAX_BYTES = 50 << 20
+MAX_PARTS = 1 << 20
+"""Lists and objects in the JSON of a notebook: each costs many times the memory of the bytes that it is written in."""
 MAX_CELLS = 5000
+MAX_FILES = 200
+"""Notebooks looked at in one student's folder, where none has the name that it should have."""
+MAX_DEPTH = 4
+DEFINITION = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)", re.MULTILINE)
+GRADE_ID = re.compile(rb'"grade_id"\s*:\s*"([^"\\]{1,200})"')
 ADDED = "added-"
 """Begins the id of a cell that the student added."""
 
@@ -69,17 +79,68 @@ class Merged:
 def find(folder, units, known):
     """``(submissions, strays)`` in a folder: what students handed in for ``units``, and strays.
 
-    Both in the order of their names. A stray is a folder with a notebook that is none of the ``known`` units, as
-    "student/folder".
+    Both in the order of their names. A notebook of another name, or in another folder of the student's, is taken for
+    the unit whose grade ids it has, where the one that should be there is not. A stray is a folder with a notebook that
+    is none of the ``known`` units, as "student/folder".
     """
     submissions, strays = [], []
     for student in _folders(folder):
-        for unit in _folders(student):
-            if unit.name in units:
-                submissions.append(Submission(student.name, unit.name, unit / f"{unit.name}.ipynb"))
-            elif unit.name not in known and any(unit.glob("*.ipynb")):
-                strays.append(f"{student.name}/{unit.name}")
+        if student.is_symlink():
+            submissions += [Submission(student.name, unit, student) for unit in units if (student / unit).is_dir()]
+            continue
+        places = {place.name: place for place in _folders(student)}
+        elsewhere = [place for name, place in places.items() if name not in known]
+        missing = [unit for unit in units if unit not in places]
+        named = _by_grade_ids([*student.glob("*.ipynb"), *_notebooks(elsewhere)], known) if missing else {}
+        for unit in units:
+            if unit in places or unit in named:
+                path = _notebook(places[unit], unit) if unit in places else named[unit]
+                submissions.append(Submission(student.name, unit, path))
+        taken = {path.relative_to(student).parts[0] for path in named.values()}
+        strays += [f"{student.name}/{p.name}" for p in elsewhere if p.name not in taken and any(p.glob("*.ipynb"))]
     return submissions, strays
+
+
+def _notebook(folder, unit):
+    """Path of the notebook in the folder of a unit; where there is none, the path that it should have."""
+    path = folder / f"{unit}.ipynb"
+    if folder.is_symlink():
+        return folder
+    if os.path.lexists(path):
+        return path
+    return _by_grade_ids(_notebooks([folder]), [unit]).get(unit, path)
+
+
+def _notebooks(folders):
+    """Paths of the notebooks in folders and the folders in them; links are not followed."""
+    found = []
+    for top in folders:
+        for place, below, files in os.walk(top):
+            depth = len(Path(place).relative_to(top).parts)
+            below[:] = sorted(d for d in below if not d.startswith(".")) if depth < MAX_DEPTH else []
+            found += [Path(place, name) for name in sorted(files) if name.endswith(".ipynb")]
+    return found
+
+
+def _by_grade_ids(paths, units):
+    """``{unit: path}`` of the notebooks among ``paths`` with grade ids of a unit, for each the one with the most."""
+    best = {}
+    for path in paths[:MAX_FILES]:
+        try:
+            unit, count = unit_of(load(path), units)
+        except Refusal:
+            continue
+        if count > best.get(unit, (0, None))[0]:
+            best[unit] = count, path
+    return {unit: path for unit, (_, path) in best.items() if unit}
+
+
+def unit_of(data, units):
+    """``(unit, count)``: the unit among ``units`` that most grade ids in a notebook's bytes belong to, or (None, 0)."""
+    ids = {name.decode(errors="replace").removesuffix("_solution") for name in GRADE_ID.findall(data)}
+    counts = {unit: len(ids.intersection(exercises.names(unit))) for unit in units if unit in exercises.MODULES}
+    unit = max(counts, key=counts.get, default=None)
+    return (unit, counts[unit]) if unit and counts[unit] else (None, 0)
 
 
 def _folders(folder):
@@ -88,13 +149,18 @@ def _folders(folder):
 
 def load(path):
     """The bytes of a submitted file. Raises Refusal."""
+    path = Path(path)
     try:
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
             raise Refusal(f"{path.name} is no ordinary file")
-        if status.st_size > MAX_BYTES:
-            raise Refusal(f"{status.st_size / 2**20:.0f} MiB, over the limit of {MAX_BYTES >> 20}")
-        return Path(path).read_bytes()
+        # Again on what was opened: a link may have taken its place.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Refusal(f"{path.name} is no ordinary file")
+            if status.st_size > MAX_BYTES:
+                raise Refusal(f"{status.st_size / 2**20:.0f} MiB, over the limit of {MAX_BYTES >> 20}")
+            return file.read(MAX_BYTES)
     except FileNotFoundError as error:
         raise Refusal(f"no {path.name} in the folder") from error
     except OSError as error:
@@ -103,28 +169,39 @@ def load(path):
 
 def parse(data):
     """The cells of a notebook from its bytes. Raises Refusal."""
+    if data.count(b"[") + data.count(b"{") > MAX_PARTS:
+        raise Refusal(f"more than {MAX_PARTS} lists and objects in the file")
     try:
-        document = json.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise Refusal(f"not JSON: byte {error.start} is not UTF-8") from error
+        document = json.loads(_text(data))
     except json.JSONDecodeError as error:
         raise Refusal(f"not JSON: line {error.lineno} is damaged, or the file breaks off there") from error
     except (RecursionError, ValueError) as error:
         raise Refusal(f"not JSON that can be read: {type(error).__name__}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
+    if not isinstance(document, dict) or type(document.get("nbformat")) is not int:
         raise Refusal("JSON, but no notebook")
     if document["nbformat"] != 4:
         document = _converted(document)
     cells = document.get("cells")
     if not isinstance(cells, list) or len(cells) > MAX_CELLS:
-        raise Refusal("a notebook without a list of cells")
+        raise Refusal("a notebook without a list of cells" if not isinstance(cells, list) else f"{len(cells)} cells")
     return [_cell(number, cell) for number, cell in enumerate(cells, start=1)]
+
+
+def _text(data):
+    """The text of a file: UTF-8, UTF-16 or 32 with a byte-order mark, or else what Windows writes, code page 1252."""
+    try:
+        return data.decode(json.detect_encoding(data))
+    except UnicodeDecodeError as unreadable:
+        try:
+            return data.decode("cp1252")
+        except UnicodeDecodeError:
+            raise Refusal(f"not JSON: byte {unreadable.start} is not UTF-8") from unreadable
 
 
 def _converted(document):
     try:
         return nbformat.convert(nbformat.from_dict(document), 4)
-    except (ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError) as error:
+    except Exception as error:  # the steps of the conversion take a well-formed notebook for granted
         raise Refusal(f"a notebook of format {document['nbformat']}, which cannot be converted") from error
 
 
@@ -147,10 +224,10 @@ def _cell(number, cell):
 def merge(skeleton, cells):
     """Place a student's cells into the skeleton.
 
-    A solution or written answer goes where its grade id (or else its cell id) belongs, a lesson cell that may be edited
-    where its id or its text does; locked cells and demo cells stay as the instructor wrote them. Of a cell that stands
-    twice, the last one that is not the stub is the answer. Everything else that the student wrote follows the cell that
-    it followed.
+    An answer in code goes where its grade id, its cell id or else the function that it defines belongs; a written
+    answer where its grade id or cell id does; a lesson cell that may be edited also where its text does. Locked cells
+    and demo cells stay as the instructor wrote them. Of a cell that stands twice, the last one that is not the stub is
+    the answer. Everything else that the student wrote follows the cell that it followed.
 
     Raises:
         Refusal: where no exercise of the unit is in there at all.
@@ -160,7 +237,7 @@ def merge(skeleton, cells):
     for i, cell in enumerate(cells):
         if i in home:
             anchor = home[i]
-        elif cell.source.strip() and not _is_copy_of_locked(skeleton.cells, cell):
+        elif cell.source.strip() and not _is_copy(skeleton.cells, cell):
             added.setdefault(anchor, []).append(cell)
     submitted = {k: cells[i] for i, k in home.items()}
     solutions = _solutions(skeleton.cells)
@@ -229,25 +306,47 @@ def _solutions(cells):
 def _match(ours, theirs):
     """``{index of a submitted cell: index of the skeleton's cell that it is}``."""
     home = {}
-    for k, cell in enumerate(ours):
-        found = [i for i, c in enumerate(theirs) if i not in home and c.grade_id and c.grade_id == _grade_id(cell)]
-        found = found or [i for i, c in enumerate(theirs) if i not in home and not c.grade_id and c.id == cell.id]
+    solutions = _solutions(ours)
+    free = lambda: [i for i in range(len(theirs)) if i not in home]
+    lesson = [cell for k, cell in enumerate(ours) if k not in solutions]
+    known = {cell.id for cell in lesson} | set(filter(None, map(_grade_id, lesson)))
+    own = [cell.kind == "code" and known.isdisjoint((cell.id, cell.grade_id)) for cell in theirs]
+    defined = [set(DEFINITION.findall(cell.source)).intersection(solutions.values()) for cell in theirs]
+    for k, name in solutions.items():
+        ranks = []
+        for i in free():
+            # Tags are the student's to change and cells are there to be copied, so what a cell defines counts as well.
+            tagged = _grade_id(ours[k]) == theirs[i].grade_id or ours[k].id == theirs[i].id
+            defines = name in defined[i]
+            if tagged or (defines and own[i]):
+                of_another = not defines and defined[i]
+                written = theirs[i].source.strip() != ours[k].source.strip()
+                ranks.append((tagged and defines, tagged and not of_another, defines, written, i))
+        if ranks:
+            home[max(ranks)[-1]] = k
+    rest = lambda: [(k, cell) for k, cell in enumerate(ours) if k not in home.values() and k not in solutions]
+    for k, cell in rest():
+        found = [i for i in free() if theirs[i].grade_id and theirs[i].grade_id == _grade_id(cell)]
+        found = found or [i for i in free() if theirs[i].id and theirs[i].id == cell.id]
         if found:
             written = [i for i in found if theirs[i].source.strip() != cell.source.strip()]
             home[written[-1] if written and may_change(cell) else found[-1]] = k
     by_text = {}
-    for k, cell in enumerate(ours):
-        if k not in home.values() and not _grade_id(cell):
-            by_text.setdefault(cell.source.strip(), []).append(k)
-    for i, cell in enumerate(theirs):
-        if i not in home and by_text.get(cell.source.strip()):
-            home[i] = by_text[cell.source.strip()].pop(0)
+    for k, cell in rest():
+        by_text.setdefault(cell.source.strip(), []).append(k)
+    for i in free():
+        if by_text.get(theirs[i].source.strip()):
+            home[i] = by_text[theirs[i].source.strip()].pop(0)
     return home
 
 
-def _is_copy_of_locked(ours, cell):
-    """Whether a submitted cell is another copy of a check, which the skeleton has already."""
-    return any(_grade_id(k) == cell.grade_id for k in ours if cell.grade_id and not may_change(k))
+def _is_copy(ours, cell):
+    """Whether a submitted cell is another copy of a check or of a stub, which the skeleton has already."""
+    return any(
+        (cell.grade_id and cell.grade_id == _grade_id(k) and not may_change(k))
+        or ((check_name(k) or solution_name(k)) and cell.source.strip() == k.source.strip())
+        for k in ours
+    )
 
 
 def _added_cell(number, cell):

@@ -1,6 +1,7 @@
 """Reading what students hand in, and placing it into the instructor's notebook."""
 
 import json
+import os
 
 import nbformat
 import pytest
@@ -13,6 +14,7 @@ from autograder import build, ingest
 from autograder.ingest import Refusal
 
 ANSWER = "def practice(x):\n    return x + x"
+CONV = "03-conv-forward"
 MORE = """\
 # %% [markdown]
 # Text at the end.
@@ -67,6 +69,57 @@ def test_submissions_are_found_by_student_and_unit(tmp_path):
     assert strays == ["a/99-nothing"]
 
 
+def text_of(nb):
+    return nbformat.writes(nb)
+
+
+@pytest.mark.parametrize(
+    "place", [f"{UNIT}/my answers.ipynb", f"{UNIT}/sub/{UNIT}.ipynb", f"{UNIT}.ipynb", "homework/week 1.ipynb"]
+)
+def test_a_notebook_of_another_name_or_folder_is_known_by_its_grade_ids(tmp_path, skeleton, place):
+    (tmp_path / "a" / place).parent.mkdir(parents=True)
+    (tmp_path / "a" / place).write_text(text_of(skeleton))
+    (tmp_path / "a" / "notes.ipynb").write_text(text_of(nbformat.v4.new_notebook()))
+    submissions, strays = ingest.find(tmp_path, [UNIT, "06-pooling-and-losses"], [UNIT, "06-pooling-and-losses"])
+    assert [(s.student, s.unit, s.path) for s in submissions] == [("a", UNIT, tmp_path / "a" / place)]
+    assert strays == []
+
+
+def test_the_notebook_with_the_right_name_comes_first(tmp_path, skeleton):
+    for name in (f"{UNIT}.ipynb", "copy.ipynb"):
+        (tmp_path / "a" / UNIT).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "a" / UNIT / name).write_text(text_of(skeleton))
+    [submission], _ = ingest.find(tmp_path, [UNIT], [UNIT])
+    assert submission.path.name == f"{UNIT}.ipynb"
+
+
+def test_links_in_place_of_folders_are_refused_and_not_followed(tmp_path, skeleton):
+    (tmp_path / "b" / UNIT).mkdir(parents=True)
+    (tmp_path / "b" / UNIT / f"{UNIT}.ipynb").write_text(text_of(skeleton))
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / UNIT).symlink_to(tmp_path / "b" / UNIT)
+    (tmp_path / "d" / UNIT).mkdir(parents=True)
+    (tmp_path / "d" / UNIT / "x.ipynb").symlink_to(tmp_path / "b" / UNIT / f"{UNIT}.ipynb")
+    reasons = {}
+    for submission in ingest.find(tmp_path, [UNIT], [UNIT])[0]:
+        try:
+            ingest.load(submission.path)
+        except Refusal as refusal:
+            reasons[submission.student] = str(refusal)
+    assert reasons == {
+        "a": "a is no ordinary file",
+        "c": f"{UNIT} is no ordinary file",
+        "d": f"no {UNIT}.ipynb in the folder",
+    }
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    with pytest.raises(Refusal, match="no ordinary file"):
+        ingest.load(tmp_path / "pipe.ipynb")
+
+
 def test_a_missing_file_a_link_and_a_folder_are_refused(tmp_path):
     secret = tmp_path / "gradebook.db"
     secret.write_bytes(b"marks")
@@ -85,7 +138,12 @@ def test_a_missing_file_a_link_and_a_folder_are_refused(tmp_path):
     [
         (b"", "not JSON: line 1 is damaged"),
         (b'{"cells": [\n', "not JSON: line 2 is damaged"),
-        (b"\xff\xfe", "not JSON: byte 0 is not UTF-8"),
+        (b"\xff\xfe", "not JSON: line 1 is damaged"),
+        (b'{"nbformat": 4, "cells": "\x81"}', "not JSON: byte 26 is not UTF-8"),
+        (b'{"nbformat": true, "cells": []}', "JSON, but no notebook"),
+        (b'{"nbformat": 4, "cells": [' + b"[]," * 1_100_000 + b"[]]}", "more than 1048576 lists and objects"),
+        (b'{"nbformat": 4, "cells": [' + b"1," * 5000 + b"1]}", "5001 cells"),
+        (b'{"nbformat": 3, "worksheets": 5}', "format 3, which cannot be converted"),
         (b"[" * 100_000, "not JSON that can be read"),
         (b"[]", "JSON, but no notebook"),
         (b"{}", "JSON, but no notebook"),
@@ -108,6 +166,12 @@ def test_a_byte_order_mark_and_lines_in_lists_are_read():
     data = {"nbformat": 4, "cells": [{"cell_type": "code", "source": ["x = 1\n", "x"], "metadata": {}}]}
     (read,) = ingest.parse(b"\xef\xbb\xbf" + json.dumps(data).encode())
     assert read == ingest.Cell("code", "x = 1\nx", None, None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp1252"])
+def test_other_encodings_are_read(encoding):
+    data = {"nbformat": 4, "cells": [{"cell_type": "code", "source": "café = 1", "metadata": {}}]}
+    assert ingest.parse(json.dumps(data, ensure_ascii=False).encode(encoding))[0].source == "café = 1"
 
 
 def test_half_a_character_does_not_stop_the_notebook_from_being_written():
@@ -244,3 +308,75 @@ def test_an_unknown_grade_id_is_a_cell_like_any_other(skeleton, submitted):
     merged = merge(skeleton, submitted).notebook
     assert merged.cells[-1].source == "y = 3"
     assert merged.cells[-1].metadata == {}
+
+
+# A unit of several exercises whose cells were tampered with
+
+
+@pytest.fixture(scope="module")
+def several():
+    return build.student_notebook(build.source_notebook(build.ROOT / "solutions" / CONV / f"{CONV}.py"))
+
+
+ANSWERS = {"zero_pad": "def zero_pad(x, pad):\n    return x", "im2col": "def im2col(*shape):\n    return 3"}
+
+
+@pytest.fixture
+def both(several):
+    """Both answers in place, to be tampered with."""
+    nb = nbformat.from_dict(json.loads(json.dumps(several)))
+    for name, answer in ANSWERS.items():
+        cell(nb, f"{name}_solution").source = answer
+    return nb
+
+
+def answers(merged):
+    return {name: cell(merged.notebook, f"{name}_solution").source for name in ANSWERS}
+
+
+def swap(nb):
+    a, b = (cell(nb, f"{name}_solution") for name in ANSWERS)
+    a.metadata, b.metadata = b.metadata, a.metadata
+
+
+def point_both_at_one(nb):
+    cell(nb, "zero_pad_solution").metadata.nbgrader.grade_id = "im2col_solution"
+
+
+def strip(nb):
+    for c in nb.cells:
+        c.metadata = {}
+        c.pop("id", None)
+
+
+@pytest.mark.parametrize("ids", [True, False])
+@pytest.mark.parametrize("tamper", [swap, point_both_at_one, strip])
+def test_answers_are_known_by_what_they_define_where_their_tags_lie(several, both, tamper, ids):
+    tamper(both)
+    if not ids:
+        for c in both.cells:
+            c.pop("id", None)
+    merged = merge(several, both)
+    assert answers(merged) == ANSWERS
+    assert merged.missing == ()
+    assert len(merged.notebook.cells) == len(several.cells)
+
+
+def test_a_second_copy_of_a_stub_is_left_out(several, both):
+    both.cells.append(nbformat.from_dict(cell(several, "zero_pad_solution")))
+    merged = merge(several, both)
+    assert answers(merged) == ANSWERS
+    assert len(merged.notebook.cells) == len(several.cells)
+
+
+def test_an_answer_in_a_cell_that_became_text_counts(several, both):
+    cell(both, "zero_pad_solution").cell_type = "markdown"
+    merged = merge(several, both)
+    assert answers(merged) == ANSWERS
+    assert cell(merged.notebook, "zero_pad_solution").cell_type == "code"
+
+
+def test_a_lesson_cell_that_shows_a_definition_is_no_answer(several, both):
+    del both.cells[place(both, "im2col_solution")]
+    both.cells[0].source += "\ndef im2col(x): ..."
+    assert merge(several, both).missing == ("im2col",)
