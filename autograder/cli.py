@@ -181,6 +181,57 @@ def grade(units, submitted, output, jobs, seed, isolation, cell_seconds, check_s
 
 
 @main.command()
+@click.argument("archives", metavar="ZIP...", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--from",
+    "system",
+    type=click.Choice(["moodle", "canvas"]),
+    required=True,
+    help='Where it was downloaded: Moodle\'s "Download all submissions", Canvas\'s "Download Submissions".',
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("submitted"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for <student>/<unit>/<unit>.ipynb, which `autograder grade --submitted` takes.",
+)
+def collect(archives, system, folder):
+    """Sort what a learning management system gives out into a folder of submissions.
+
+    A notebook's unit is known by its grade ids, whatever the file is called. Students who handed in an archive get it
+    unpacked. Of several notebooks of a unit the last one is taken.
+
+    Exits with 0 when everything was taken, 1 when something was not (each is named with its reason), 2 where the
+    archive cannot be read.
+    """
+    from autograder import build as builder
+    from autograder.collect import collect as unpack
+
+    problems, late = [], []
+    for archive in archives:
+        with Progress(TextColumn("collecting"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
+            task = progress.add_task("", total=None)
+            notify = lambda done, total, task=task, progress=progress: progress.update(
+                task, completed=done, total=total
+            )
+            done = unpack(archive, system, folder, builder.units(), notify)
+        students = len({student for student, _ in done.submissions})
+        times = "with their times" if done.times else "the archive does not say when they were handed in"
+        count = f"{len(done.submissions)} notebooks of {students} students"
+        console.print(f"{_plain(archive)}: {count} in {_plain(folder)}, {times}", soft_wrap=True)
+        problems += done.problems
+        late += sorted(done.late)
+    for student, unit in late:
+        console.print(f"late {_plain(student)} {unit}: {system.capitalize()} says so", soft_wrap=True)
+    for problem in problems:
+        console.print(f"[bold]not taken[/] {_plain(problem)}", soft_wrap=True)
+    sys.exit(1 if problems else 0)
+
+
+@main.command()
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
