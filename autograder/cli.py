@@ -122,11 +122,19 @@ def build(units, check):
     help="How long all calls of one exercise may take together; those with large arrays get more.",
 )
 @click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Address of a Dask scheduler, tcp://host:8786, whose workers score in place of this machine's; they need the "
+    "same versions of the course, Python and libraries.",
+)
+@click.option(
     "--db", metavar="URL", help="Gradebook to use, as nbgrader takes it; gradebook.db in the output folder by default."
 )
 @click.option("--regrade", is_flag=True, help="Grade again what has not changed since it was graded, too.")
 @click.option("--no-feedback", is_flag=True, help="Write no feedback pages.")
-def grade(units, submitted, output, jobs, seed, isolation, cell_seconds, check_seconds, db, regrade, no_feedback):
+def grade(
+    units, submitted, output, jobs, seed, isolation, cell_seconds, check_seconds, scheduler, db, regrade, no_feedback
+):
     """Grade a class.
 
     Without UNIT, every unit that there are submissions of. A run that was stopped goes on when it is started again;
@@ -163,6 +171,7 @@ def grade(units, submitted, output, jobs, seed, isolation, cell_seconds, check_s
             seed=seed,
             isolation=isolation,
             limits=Limits(cell=cell_seconds, check=check_seconds),
+            scheduler=scheduler,
             db=db,
             regrade=regrade,
             feedback=not no_feedback,

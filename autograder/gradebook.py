@@ -6,8 +6,10 @@ What is written is what ``nbgrader autograde`` would have written, so that formg
 
 import contextlib
 import copy
+import datetime
 import os
 import secrets
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ from autograder.errors import GradebookError
 from autograder.nbgrader_config import course_config
 
 SEED_FILE = "secret-seed.txt"
+A_DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -114,13 +117,14 @@ class Book:
         query = self._book.db.query(SubmittedAssignment.student_id).join(Assignment).filter(Assignment.name == unit)
         return {student for (student,) in query}
 
-    def write(self, student, unit, notebook, timestamp=None):
+    def write(self, student, unit, notebook, timestamp=None, full_name=None):
         """Record an autograded notebook as the student's submission of the unit.
 
         Scores and comments that a person gave stay; nbgrader then asks for another look.
         """
         with self._errors():
-            self._book.update_or_create_student(student)
+            first, _, last = (full_name or "").rpartition(" ")
+            self._book.update_or_create_student(student, **({"first_name": first, "last_name": last} if last else {}))
             more = {"timestamp": timestamp} if timestamp else {}
             with self._book.db.no_autoflush:  # nbgrader's code links rows that are not in the session yet
                 submission = self._book.update_or_create_submission(unit, student, **more)
@@ -269,12 +273,30 @@ def secret_seed(folder):
 
 
 def read_timestamp(folder):
-    """When a submission was collected, from the timestamp.txt that nbgrader puts beside it; None where it has none."""
+    """When a submission was handed in, from the timestamp.txt that nbgrader and ``autograder collect`` put beside it.
+
+    What it says counts only where the file is as old as that: a student can write anything into a file, and what is
+    older than the file that says so, or cannot be read, was not written when the submission was collected. Then the
+    time of the file itself counts.
+
+    Returns:
+        A datetime in UTC without a time zone, or None where there is no such file.
+    """
+    path = Path(folder) / "timestamp.txt"
     try:
-        text = (Path(folder) / "timestamp.txt").read_text(encoding="utf-8").strip()
-        return parse_utc(text) if text else None
-    except (OSError, ValueError, OverflowError):
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            text = file.read(100).decode(errors="replace").strip()
+    except OSError:
         return None
+    collected = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC).replace(tzinfo=None, microsecond=0)
+    try:
+        said = parse_utc(text)
+        return said if abs(said - collected) <= A_DAY else collected
+    except (ValueError, OverflowError, TypeError):
+        return collected
 
 
 def _first_line(error):

@@ -10,12 +10,13 @@ import importlib.metadata
 import json
 import os
 import platform
+from dataclasses import asdict
 from pathlib import Path
 
 import cnnkit
 
 PACKAGES = ("ipython", "numpy", "torch")
-GRADERS = ("ingest.py", "outputs.py", "score.py", "sandbox")
+GRADERS = ("ingest.py", "outputs.py", "score.py", "worker.py", "sandbox")
 
 
 class Busy(Exception):
@@ -25,7 +26,7 @@ class Busy(Exception):
 class Journal:
     """The events of a folder of results, with an index in memory and the results themselves on disk.
 
-    Lines are ``{"key", "student", "unit", "graded"}``, ``{"student", "unit", "refused"}`` and ``{"written": key}``.
+    Lines are ``{"key", "student", "unit", "graded"}``, the same with "refused", and ``{"written": key}``.
 
     Args:
         path: of the file, made where it does not exist. Whatever a killed run left of a last line is cut off.
@@ -39,6 +40,7 @@ class Journal:
         self.written = {}  # by (student, unit): key of the result that the gradebook holds
         self.refused = {}  # by (student, unit): the reason; only while no result came after it
         self._keys = {}  # by (student, unit): key of the last result
+        self._refused_keys = {}  # by (student, unit): what was refused, or None where there was nothing to read
         self._places = {}  # by key: offset and length of the line
         self._whose = {}  # by key: (student, unit)
         self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
@@ -76,8 +78,14 @@ class Journal:
         """Keep the result of a submission."""
         self._append({"key": key, "student": student, "unit": unit, "graded": result})
 
-    def refuse(self, student, unit, reason):
-        self._append({"student": student, "unit": unit, "refused": reason})
+    def refuse(self, key, student, unit, reason):
+        """Keep why a submission is refused; the key as for a result, None where there was nothing to read."""
+        if self.refused.get((student, unit)) != reason or not self.has_refused(key, student, unit):
+            self._append({"key": key, "student": student, "unit": unit, "refused": reason})
+
+    def has_refused(self, key, student, unit):
+        """Whether the last word on a submission is that what this key stands for was refused."""
+        return (student, unit) in self.refused and self._refused_keys[student, unit] == key
 
     def mark_written(self, keys):
         """Note that results are in the gradebook."""
@@ -104,6 +112,7 @@ class Journal:
         who = event["student"], event["unit"]
         if "refused" in event:
             self.refused[who] = event["refused"]
+            self._refused_keys[who] = event["key"]
             return
         self._places[event["key"]] = offset, length
         self._keys[who] = event["key"]
@@ -123,17 +132,17 @@ class Journal:
             offset += len(line)
 
 
-def key(student, unit, submitted, skeleton, seed, grader):
+def key(student, unit, submitted, skeleton, settings, grader):
     """What a result was made of, as a short text.
 
     Args:
         student, unit: whose it is.
         submitted: the bytes of the notebook.
         skeleton: the text of the instructor's.
-        seed: what the cases are drawn from.
+        settings: a dataclass that says how it is graded: the seed, the isolation, the limits.
         grader: from ``grader_digest``.
     """
-    parts = [student, unit, digest(submitted), digest(skeleton.encode()), seed, grader]
+    parts = [student, unit, digest(submitted), digest(skeleton.encode()), asdict(settings), grader]
     return digest(json.dumps(parts).encode())
 
 

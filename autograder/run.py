@@ -4,28 +4,26 @@ Workers get and return plain data and hold no credentials. The coordinator alone
 autograded notebooks and the gradebook, then the pages. A run that was killed goes on from the journal.
 """
 
-import concurrent.futures
 import csv
 import difflib
 import io
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder import build, feedback, gradebook, ingest, report, worker
+from autograder import build, feedback, gradebook, ingest, pool, report, worker
+from autograder.collect import full_names
 from autograder.errors import GradingError, UsageError
 from autograder.gradebook import Book
-from autograder.ingest import Merged, Refusal, Submission
+from autograder.ingest import Refusal, Submission
 from autograder.journal import Busy, Journal, grader_digest, key
 from autograder.nbgrader_config import ROOT
-from autograder.sandbox import Limits, Lost
+from autograder.sandbox import Limits
 from autograder.score import Graded
 
 JOURNAL = "journal.jsonl"
@@ -51,11 +49,11 @@ def source_path(unit, root=ROOT):
 
 @dataclass(frozen=True)
 class Job:
-    """A submission that is ready to be scored."""
+    """A submission that has to be scored: the key of its result, and what a worker needs."""
 
     submission: Submission
     key: str
-    merged: Merged
+    packed: bytes
 
 
 @dataclass
@@ -95,6 +93,7 @@ class Run:
         seed: what the cases are drawn from; None for the secret one of the output folder.
         isolation: a key of ``sandbox.ISOLATION``.
         limits: what a submission may take.
+        scheduler: address of a Dask scheduler whose workers do the scoring; None for workers of this machine.
         db: URL of the gradebook; None for gradebook.db in the output folder.
         regrade: grade again what has not changed, too.
         feedback: write feedback pages.
@@ -109,6 +108,7 @@ class Run:
     seed: int | None = None
     isolation: str = "none"
     limits: Limits = Limits()  # noqa: RUF009 - frozen
+    scheduler: str | None = None
     db: str | None = None
     regrade: bool = False
     feedback: bool = True
@@ -156,20 +156,28 @@ class Run:
 
     def _grade(self, units, submissions, strays, journal):
         seed = gradebook.secret_seed(self.output) if self.seed is None else self.seed
-        worker.start_server()
+        settings = worker.Settings(seed, self.isolation, self.limits)
         summary = Summary(strays=strays)
-        with Book(self._url, self._config) as book:
+        with self._workers() as workers, Book(self._url, self._config) as book:
             skeletons = self._prepare_units(sorted({s.unit for s in submissions}), book)
-            writer = _Writer(self.output, book, journal)
-            source = _Jobs(submissions, skeletons, seed, journal, self.regrade, writer)
+            writer = _Writer(self.output, book, journal, full_names(self.submitted))
+            source = _Jobs(submissions, skeletons, settings, journal, self.regrade, writer)
             try:
-                self._score(source, writer, seed, len(submissions), summary)
+                self._score(workers, source, writer, len(submissions), summary)
             finally:
                 writer.flush()
             summary.unchanged = source.unchanged
             summary.refused = {who: why for who, why in journal.refused.items() if who[1] in units}
             publish(self.output, book, journal, summary, self.feedback)
         return summary
+
+    def _workers(self):
+        if self.scheduler:
+            from autograder.cluster import Cluster  # Dask is loaded where it is asked for
+
+            return Cluster(self.scheduler)
+        pool.start_server()
+        return pool.LocalPool(self.jobs)
 
     def _prepare_units(self, units, book):
         build.write_sources(self.root, units)
@@ -180,47 +188,35 @@ class Run:
             skeletons[unit] = build.student_notebook(source)
         return skeletons
 
-    def _score(self, source, writer, seed, total, summary):
-        """Keep the pool busy, and hand what comes back to the writer."""
-        todo, running = iter(source), {}
-        others = set(multiprocessing.active_children())
-        pool = worker.pool(self.jobs, seed, self.isolation, self.limits)
-        try:
-            exhausted = False
-            while running or not exhausted:
-                # No more than the workers can take, so that a thousand notebooks do not wait in memory.
-                while not exhausted and len(running) < 2 * self.jobs:
-                    job = next(todo, None)
-                    exhausted = job is None
-                    if job:
-                        running[pool.submit(worker.work, job.merged.to_dict())] = job
-                    self.notify(source.seen - len(running), total, "")
-                done, _ = concurrent.futures.wait(
-                    running, timeout=BATCH_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    job = running.pop(future)
-                    self._collect(job, future, writer, summary)
-                    self.notify(source.seen - len(running), total, job.submission.student)
-                writer.flush_if_due()
-        except BrokenProcessPool as error:
-            raise GradingError("a worker was killed, for want of memory perhaps; start again to go on") from error
-        finally:
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            pool.shutdown(cancel_futures=True)
+    def _score(self, workers, source, writer, total, summary):
+        """Keep the workers busy, and hand what comes back to the writer."""
+        todo, running, exhausted = iter(source), 0, False
+        while running or not exhausted:
+            # No more than the workers can take, so that a thousand notebooks do not wait in memory.
+            while not exhausted and workers.wanted > 0:
+                job = next(todo, None)
+                exhausted = job is None
+                if job:
+                    workers.submit(job, job.packed)
+                    running += 1
+                self.notify(source.seen - running, total, "")
+            for job, reply in workers.wait(BATCH_SECONDS):
+                running -= 1
+                self._collect(job, reply, writer, summary)
+                self.notify(source.seen - running, total, job.submission.student)
+            writer.flush_if_due()
 
-    def _collect(self, job, future, writer, summary):
-        try:
-            result = future.result()
-        except Lost as error:
-            raise GradingError(str(error)) from error
-        except BrokenProcessPool:
-            raise
-        except Exception as error:  # a fault of the grader's own must not cost the class its marks
-            writer.refuse(job.submission, f"the grader failed on it: {type(error).__name__}: {error}")
+    def _collect(self, job, reply, writer, summary):
+        if reply is None:
+            writer.refuse(job.key, job.submission, f"its worker was lost {pool.MAX_DEATHS} times")
             return
-        writer.add(job, result)
+        reply = worker.unpack(reply)
+        if reply.unable:
+            raise GradingError(reply.unable)
+        if reply.refused:
+            writer.refuse(job.key, job.submission, reply.refused)
+            return
+        writer.add(job, reply.graded)
         summary.graded += 1
 
 
@@ -272,11 +268,10 @@ def report_again(output, db=None):
 class _Jobs:
     """The submissions that have to be scored, read one at a time; refuses and skips the others on the way."""
 
-    def __init__(self, submissions, skeletons, seed, journal, regrade, writer):
+    def __init__(self, submissions, skeletons, settings, journal, regrade, writer):
         self._submissions = submissions
-        self._skeletons = skeletons
-        self._texts = {unit: nbformat.writes(nb) for unit, nb in skeletons.items()}
-        self._seed = seed
+        self._skeletons = {unit: nbformat.writes(nb) for unit, nb in skeletons.items()}
+        self._settings = settings
         self._grader = grader_digest()
         self._journal = journal
         self._regrade = regrade
@@ -290,7 +285,7 @@ class _Jobs:
             try:
                 job = self._read(submission)
             except Refusal as refusal:
-                self._writer.refuse(submission, str(refusal))
+                self._writer.refuse(None, submission, str(refusal))
                 continue
             if job:
                 yield job
@@ -299,23 +294,27 @@ class _Jobs:
         """The Job, or None where its result is known already."""
         unit = submission.unit
         data = ingest.load(submission.path)
-        name = key(submission.student, unit, data, self._texts[unit], self._seed, self._grader)
+        skeleton = self._skeletons[unit]
+        name = key(submission.student, unit, data, skeleton, self._settings, self._grader)
+        if self._journal.has_refused(name, submission.student, unit) and not self._regrade:
+            return None
         if name in self._journal and not self._regrade:
             self._journal.current(name, submission.student, unit)
             self.unchanged += 1
             if not self._writer.has(submission, name):
                 self._writer.again(submission, name)
             return None
-        return Job(submission, name, ingest.merge(self._skeletons[unit], ingest.parse(data)))
+        return Job(submission, name, worker.pack(data, skeleton, self._settings))
 
 
 class _Writer:
     """The one writer: journal first, then notebooks and gradebook, some submissions at a time."""
 
-    def __init__(self, output, book, journal):
+    def __init__(self, output, book, journal, names):
         self._output = output
         self._book = book
         self._journal = journal
+        self._names = names
         self._known = {}
         self._waiting = {}
         self._since = time.monotonic()
@@ -328,9 +327,8 @@ class _Writer:
         """Write a result that the journal has."""
         self._waiting[name] = submission
 
-    def refuse(self, submission, reason):
-        if self._journal.refused.get((submission.student, submission.unit)) != reason:
-            self._journal.refuse(submission.student, submission.unit, reason)
+    def refuse(self, name, submission, reason):
+        self._journal.refuse(name, submission.student, submission.unit, reason)
 
     def has(self, submission, name):
         """Whether a result is in the gradebook and its notebook on disk."""
@@ -350,7 +348,8 @@ class _Writer:
             notebook = nbformat.from_dict(self._journal.result(name)["notebook"])
             _write_atomically(self._path(submission), nbformat.writes(notebook) + "\n")
             timestamp = gradebook.read_timestamp(submission.path.parent)
-            self._book.write(submission.student, submission.unit, notebook, timestamp)
+            name = self._names.get(submission.student)
+            self._book.write(submission.student, submission.unit, notebook, timestamp, name)
         self._journal.mark_written(self._waiting)
         self._waiting.clear()
         self._since = time.monotonic()

@@ -1,68 +1,116 @@
-"""What a worker of the pool does: score one notebook after the other. It imports nothing of nbgrader's."""
+"""What a worker does: score one notebook after the other, bytes in, bytes out. It imports nothing of nbgrader's.
 
-import concurrent.futures
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import tempfile
+A worker may be a process of this machine or one of a cluster. It holds no credentials and knows nothing of the course's
+folders: all that it needs is in the job, and all that it finds out is in the reply. Both are JSON, so that neither end
+runs what the other sends.
+"""
+
+import atexit
+import base64
+import functools
+import json
 import threading
-from multiprocessing import forkserver
+from dataclasses import asdict, dataclass, field
 
-from autograder.errors import GradingError
-from autograder.ingest import Merged
+import nbformat
+
+from autograder import ingest
+from autograder.journal import grader_digest
+from autograder.sandbox import Limits, Lost
 from autograder.score import Scorer
 
 
-def start_server():
-    """Start the process that workers are forked from, with everything imported; it gets ready by itself.
+@dataclass(frozen=True)
+class Settings:
+    """How the submissions of a run are graded; arguments as for ``score.Scorer``."""
 
-    Raises:
-        errors.GradingError: where the folder for temporary files has too long a name for the server's socket.
+    seed: int
+    isolation: str = "none"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a job: one of these, the others None.
+
+    Attributes:
+        graded: ``score.Graded.to_dict()``.
+        refused: why the submission cannot be graded.
+        unable: why this worker can grade nothing at all.
     """
-    # One thread each: there are as many workers as cores.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    forkserver.set_forkserver_preload([__name__, "torch"])
-    try:
-        forkserver.ensure_running()
-    except OSError as error:
-        where = tempfile.gettempdir()
-        raise GradingError(f"workers cannot be started below {where}: {error}; set TMPDIR to a short path") from error
+
+    graded: dict | None = None
+    refused: str | None = None
+    unable: str | None = None
 
 
-def pool(jobs, seed, isolation, limits):
-    """An executor with ``jobs`` workers; the rest as for ``score.Scorer``."""
-    context = multiprocessing.get_context("forkserver")
-    return concurrent.futures.ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_start, initargs=(seed, isolation, limits)
-    )
-
-
-def work(merged):
-    """Score a notebook, in a worker: plain data in, plain data out.
+def pack(submitted, skeleton, settings):
+    """The bytes of a job.
 
     Args:
-        merged: ``ingest.Merged.to_dict()``.
-
-    Returns:
-        ``score.Graded.to_dict()``.
+        submitted: the bytes of a student's notebook.
+        skeleton: the text of the instructor's.
+        settings: a Settings.
     """
-    return _scorer.grade(Merged.from_dict(merged)).to_dict()
+    job = {
+        "submitted": base64.b64encode(submitted).decode(),
+        "skeleton": skeleton,
+        "settings": asdict(settings),
+        "grader": _our_digest(),
+    }
+    return json.dumps(job).encode()
 
 
-def _start(seed, isolation, limits):
-    global _scorer  # what a worker keeps between jobs: its sandbox, and what the exercises expect
-    _scorer = Scorer(seed, isolation, limits)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
-    signal.signal(signal.SIGTERM, lambda *_: _leave())
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+def work(job):
+    """Score a notebook: the bytes of a job in, the bytes of a reply out. Raises nothing."""
+    try:
+        reply = _work(json.loads(job))
+    except ingest.Refusal as refusal:
+        reply = {"refused": str(refusal)}
+    except Lost as lost:
+        reply = {"unable": str(lost)}
+    except Exception as error:  # a fault of the grader's own must not cost the class its marks
+        reply = {"refused": f"the grader failed on it: {type(error).__name__}: {error}"}
+    return json.dumps(reply).encode()
 
 
-def _leave_with_parent():
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    _leave()
+def unpack(reply):
+    """The Reply that ``work`` sent."""
+    return Reply(**json.loads(reply))
 
 
-def _leave():
-    _scorer.close()
-    os._exit(0)
+def _work(job):
+    if job["grader"] != _our_digest():
+        return {
+            "unable": "a worker has another version of the course, of Python, NumPy or torch; install the same there"
+        }
+    settings = Settings(**job["settings"] | {"limits": Limits(**job["settings"]["limits"])})
+    merged = ingest.merge(_skeleton(job["skeleton"]), ingest.parse(base64.b64decode(job["submitted"])))
+    return {"graded": _scorer(settings).grade(merged).to_dict()}
+
+
+_our_digest = functools.cache(grader_digest)
+_of_thread = threading.local()
+"""What a thread keeps between jobs: its scorer, with a sandbox and what the exercises expect."""
+
+
+@functools.lru_cache(maxsize=4)
+def _skeleton(text):
+    return nbformat.reads(text, as_version=4)
+
+
+def _scorer(settings):
+    held = getattr(_of_thread, "scorer", None)
+    if held is None or held[0] != settings:
+        if held:
+            held[1].close()
+        _of_thread.scorer = held = settings, Scorer(settings.seed, settings.isolation, settings.limits)
+        atexit.register(held[1].close)
+    return held[1]
+
+
+def close():
+    """End what this thread's scorer has started."""
+    held = getattr(_of_thread, "scorer", None)
+    if held:
+        held[1].close()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -20,7 +21,7 @@ from click.testing import CliRunner
 from nbgrader.api import Gradebook
 from small_course import SOLUTION, SOURCE, UNIT, write_unit
 
-from autograder import build, cli, gradebook, selftest
+from autograder import build, cli, gradebook, selftest, worker
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
 from autograder.ingest import check_name, merge, parse
@@ -387,7 +388,7 @@ def test_a_refused_submission_stays_refused_until_it_is_mended(grade, notebook, 
 
 def test_a_late_penalty_of_nbgraders_is_taken_off(grade, notebook, tmp_path):
     path = submit(tmp_path / "submitted", "late", notebook())
-    (path.parent / "timestamp.txt").write_text("2025-03-02 10:00:00 UTC\n")
+    dated(path.parent / "timestamp.txt", "2025-03-02 10:00:00 UTC\n", "2025-03-02 10:00:01")
     grade()
     with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
         book.update_or_create_assignment(UNIT, duedate="2025-03-01 10:00:00 UTC")
@@ -398,10 +399,46 @@ def test_a_late_penalty_of_nbgraders_is_taken_off(grade, notebook, tmp_path):
     assert "1 points were taken off for being late" in page
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "9" * 400])
-def test_a_time_that_cannot_be_read_is_none(tmp_path, text):
-    (tmp_path / "timestamp.txt").write_text(text)
+def dated(path, text, time):
+    """Write a file that is as old as the text ``time`` says, in UTC."""
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    os.utime(path, (datetime.fromisoformat(f"{time}+00:00").timestamp(),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("2025-03-02 09:59:00 UTC", "2025-03-02 09:59:00"),
+        ("2025-03-02 12:00:00 CET\n", "2025-03-02 11:00:00"),
+        ("1999-01-01 00:00:00 UTC", "2025-03-02 10:00:00"),
+        ("2999-01-01 00:00:00 UTC", "2025-03-02 10:00:00"),
+        ("", "2025-03-02 10:00:00"),
+        ("yesterday", "2025-03-02 10:00:00"),
+        ("9" * 400, "2025-03-02 10:00:00"),
+        (b"\xff\xfe", "2025-03-02 10:00:00"),
+    ],
+)
+def test_a_time_that_is_forged_or_cannot_be_read_is_that_of_the_collection(tmp_path, text, read):
+    dated(tmp_path / "timestamp.txt", text, "2025-03-02 10:00:00")
+    assert gradebook.read_timestamp(tmp_path) == datetime.fromisoformat(read)
+
+
+def test_a_time_that_is_no_file_is_none(tmp_path):
     assert gradebook.read_timestamp(tmp_path) is None
+    os.mkfifo(tmp_path / "timestamp.txt")
+    assert gradebook.read_timestamp(tmp_path) is None
+    (tmp_path / "timestamp.txt").unlink()
+    (tmp_path / "timestamp.txt").symlink_to("/dev/zero")
+    assert gradebook.read_timestamp(tmp_path) is None
+
+
+def test_full_names_from_the_collection_are_in_the_gradebook(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "ada-1", notebook())
+    (tmp_path / "submitted" / "names.json").write_text('{"ada-1": "Ada King Lovelace"}')
+    grade()
+    with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
+        student = book.find_student("ada-1")
+    assert (student.first_name, student.last_name) == ("Ada King", "Lovelace")
 
 
 KILLED = """
@@ -462,23 +499,13 @@ def test_what_the_journal_has_and_the_gradebook_lost_is_written_again(grade, not
     assert (results / "autograded" / "b" / UNIT / f"{UNIT}.ipynb").is_file()
 
 
-def test_a_fault_of_the_grader_refuses_one_submission_and_no_other(grade, notebook, tmp_path, monkeypatch):
-    from autograder import run
+def test_a_fault_of_the_grader_is_a_reason_and_no_crash(notebook, course, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("a fault")
 
-    for student in "ab":
-        submit(tmp_path / "submitted", student, notebook())
-    collect = run.Run._collect
-
-    def faulty(self, job, future, writer, summary):
-        if job.submission.student == "a":
-            future.result()
-            future._exception = ZeroDivisionError("a fault")
-        collect(self, job, future, writer, summary)
-
-    monkeypatch.setattr(run.Run, "_collect", faulty)
-    summary = grade()
-    assert summary.refused == {("a", UNIT): "the grader failed on it: ZeroDivisionError: a fault"}
-    assert found(summary) == {"b": (1, "", ())}
+    monkeypatch.setattr(worker, "_scorer", fail)
+    job = worker.pack(nbformat.writes(notebook()).encode(), nbformat.writes(skeleton(UNIT, course)), worker.Settings(3))
+    assert worker.unpack(worker.work(job)).refused == "the grader failed on it: ZeroDivisionError: a fault"
 
 
 # What a cell or a function does to the process it runs in
