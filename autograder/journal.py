@@ -16,7 +16,7 @@ from pathlib import Path
 import cnnkit
 
 PACKAGES = ("ipython", "numpy", "torch")
-GRADERS = ("ingest.py", "outputs.py", "score.py", "worker.py", "sandbox")
+GRADERS = ("flags.py", "ingest.py", "outputs.py", "score.py", "worker.py", "sandbox")
 
 
 class Busy(Exception):
@@ -65,18 +65,20 @@ class Journal:
 
     def result(self, key):
         """The result with that key."""
-        offset, length = self._places[key]
-        self._file.seek(offset)
-        return json.loads(self._file.read(length))["graded"]
+        return self._event(key)["graded"]
 
     def latest(self):
-        """``((student, unit), result)`` of every submission that was ever graded, in the order of their names."""
-        for who in sorted(self._keys):
-            yield who, self.result(self._keys[who])
+        """``((student, unit), result, shapes)`` of every submission that was ever graded, in the order of their names.
 
-    def add(self, key, student, unit, result):
-        """Keep the result of a submission."""
-        self._append({"key": key, "student": student, "unit": unit, "graded": result})
+        The shapes of its answers are as ``flags.shapes`` gives them.
+        """
+        for who in sorted(self._keys):
+            event = self._event(self._keys[who])
+            yield who, event["graded"], event["shapes"]
+
+    def add(self, key, student, unit, result, shapes):
+        """Keep the result of a submission, with the shapes of its answers."""
+        self._append({"key": key, "student": student, "unit": unit, "graded": result, "shapes": shapes})
 
     def refuse(self, key, student, unit, reason):
         """Keep why a submission is refused; the key as for a result, None where there was nothing to read."""
@@ -95,7 +97,12 @@ class Journal:
     def current(self, key, student, unit):
         """Make the result with that key the last one of its submission, where it is not already."""
         if self._keys.get((student, unit)) != key or (student, unit) in self.refused:
-            self.add(key, student, unit, self.result(key))
+            self._append(self._event(key))
+
+    def _event(self, key):
+        offset, length = self._places[key]
+        self._file.seek(offset)
+        return json.loads(self._file.read(length))
 
     def _append(self, event):
         line = json.dumps(event).encode() + b"\n"

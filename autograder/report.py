@@ -26,10 +26,17 @@ FLAGS = {
     "undefined": ("undefined", "the notebook defines no such function when it runs"),
     "timeout": ("too long", "stopped when its time was over"),
     "crash": ("crashed", "ended its whole process"),
+    "library": ("library", "calls something that does the exercise's own work; no points were taken off"),
+    "dynamic": ("dynamic", "makes code while it runs, so that reading it says little; no points were taken off"),
+    "similar": ("similar", "written like others in the class, whatever the names are; no points were taken off"),
+    "differs": ("differs", "did not give the same twice; no points were taken off"),
     "manual": ("by hand", "a person has set these points"),
     "waiting": ("to read", "an answer that a person still has to read"),
 }
-"""How a flag is shown in the table of marks, and what it means. A flag without an entry is shown by its name."""
+"""How a flag is shown in the table of marks, and what it means; of "library: torch.conv2d" the first word says it.
+
+A flag without an entry is shown by its name.
+"""
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ def _cell(row):
     told = ", ".join(filter(None, [row.bug, *map(_short, row.flags)]))
     return {
         "text": f"{row.score:g}",
-        "note": "mistake" if row.bug else next(map(_short, row.flags), ""),
+        "note": "mistake" if row.bug else next((_short(flag.partition(": ")[0]) for flag in row.flags), ""),
         "title": f"{row.exercise}: {row.score:g} of {row.max_score:g}{'; ' if told else ''}{told}",
         "colour": f"rgba(var(--{hue}), {strength:.2f})" if "waiting" not in row.flags else "transparent",
         "sort": row.score,
@@ -198,7 +205,8 @@ def _cell(row):
 
 
 def _short(flag):
-    return FLAGS.get(flag, (flag, ""))[0]
+    kind, _, more = flag.partition(": ")
+    return " ".join(filter(None, (FLAGS.get(kind, (kind, ""))[0], more)))
 
 
 def _bugs(unit, rows, students, links, details):
@@ -238,7 +246,7 @@ def _flags(by_student, links):
     return [
         {
             "name": _short(flag),
-            "meaning": FLAGS.get(flag, ("", ""))[1],
+            "meaning": FLAGS.get(flag.partition(": ")[0], ("", ""))[1],
             "count": count,
             "students": [(student, links[student], found[flag][student]) for student in sorted(found[flag])],
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder import build, feedback, gradebook, ingest, pool, report, worker
+from autograder import build, feedback, flags, gradebook, ingest, pool, report, worker
 from autograder.collect import full_names
 from autograder.errors import GradingError, UsageError
 from autograder.gradebook import Book
@@ -159,9 +159,9 @@ class Run:
         settings = worker.Settings(seed, self.isolation, self.limits)
         summary = Summary(strays=strays)
         with self._workers() as workers, Book(self._url, self._config) as book:
-            skeletons = self._prepare_units(sorted({s.unit for s in submissions}), book)
+            units_there = self._prepare_units(sorted({s.unit for s in submissions}), book)
             writer = _Writer(self.output, book, journal, full_names(self.submitted))
-            source = _Jobs(submissions, skeletons, settings, journal, self.regrade, writer)
+            source = _Jobs(submissions, units_there, settings, journal, self.regrade, writer)
             try:
                 self._score(workers, source, writer, len(submissions), summary)
             finally:
@@ -179,14 +179,17 @@ class Run:
         pool.start_server()
         return pool.LocalPool(self.jobs)
 
-    def _prepare_units(self, units, book):
-        build.write_sources(self.root, units)
-        skeletons = {}
-        for unit in units:
-            source = build.source_notebook(source_path(unit, self.root))
-            book.add_unit(unit, source)
-            skeletons[unit] = build.student_notebook(source)
-        return skeletons
+    def _prepare_units(self, names, book):
+        """``{name: (text of the skeleton, what its answers may use)}``; the gradebook gets to know the units."""
+        build.write_sources(self.root, names)
+        units = {}
+        for name in names:
+            source = build.source_notebook(source_path(name, self.root))
+            book.add_unit(name, source)
+            skeleton = build.student_notebook(source)
+            checked = filter(None, map(ingest.check_name, skeleton.cells))
+            units[name] = nbformat.writes(skeleton), flags.used_by(source, list(checked))
+        return units
 
     def _score(self, workers, source, writer, total, summary):
         """Keep the workers busy, and hand what comes back to the writer."""
@@ -216,7 +219,7 @@ class Run:
         if reply.refused:
             writer.refuse(job.key, job.submission, reply.refused)
             return
-        writer.add(job, reply.graded)
+        writer.add(job, reply.graded, reply.shapes)
         summary.graded += 1
 
 
@@ -230,15 +233,18 @@ def publish(output, book, journal, summary, pages=True):
         pages: whether to write feedback pages.
     """
     scores, comments, penalties = book.scores(), book.comments(), book.penalties()
-    links, details = {}, report.Details(penalties)
-    for who, result in journal.latest():
+    links, details, shapes = {}, report.Details(penalties), {}
+    for who, result, of_answers in journal.latest():
         if who not in scores:  # somebody took it out of the gradebook
             continue
         summary.rows += _rows(who, result, scores[who])
         details.add(who, result, scores[who])
+        for exercise, shape in of_answers.items():
+            shapes.setdefault((who[1], exercise), {})[who[0]] = shape
         if pages:
             marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
             links[who] = feedback.write(output, *who, Graded.from_dict(result), marks)
+    _flag_similar(summary.rows, shapes)
     _write_atomically(output / "grades.csv", _csv(summary.rows))
     _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
 
@@ -268,9 +274,9 @@ def report_again(output, db=None):
 class _Jobs:
     """The submissions that have to be scored, read one at a time; refuses and skips the others on the way."""
 
-    def __init__(self, submissions, skeletons, settings, journal, regrade, writer):
+    def __init__(self, submissions, units, settings, journal, regrade, writer):
         self._submissions = submissions
-        self._skeletons = {unit: nbformat.writes(nb) for unit, nb in skeletons.items()}
+        self._units = units
         self._settings = settings
         self._grader = grader_digest()
         self._journal = journal
@@ -294,7 +300,7 @@ class _Jobs:
         """The Job, or None where its result is known already."""
         unit = submission.unit
         data = ingest.load(submission.path)
-        skeleton = self._skeletons[unit]
+        skeleton, allowed = self._units[unit]
         name = key(submission.student, unit, data, skeleton, self._settings, self._grader)
         if self._journal.has_refused(name, submission.student, unit) and not self._regrade:
             return None
@@ -304,7 +310,7 @@ class _Jobs:
             if not self._writer.has(submission, name):
                 self._writer.again(submission, name)
             return None
-        return Job(submission, name, worker.pack(data, skeleton, self._settings))
+        return Job(submission, name, worker.pack(data, skeleton, allowed, self._settings))
 
 
 class _Writer:
@@ -319,8 +325,8 @@ class _Writer:
         self._waiting = {}
         self._since = time.monotonic()
 
-    def add(self, job, result):
-        self._journal.add(job.key, job.submission.student, job.submission.unit, result)
+    def add(self, job, result, shapes):
+        self._journal.add(job.key, job.submission.student, job.submission.unit, result, shapes)
         self.again(job.submission, job.key)
 
     def again(self, submission, name):
@@ -366,6 +372,15 @@ def _rows(who, result, scores):
             told = (*flags.get(name, ()), *(["manual"] if scores[name].manual else []))
             score, max_score = scores[name].score, scores[name].max_score
             yield Row(*who, name, score, max_score, verdict["bug"] or "", told, verdict["hint"])
+
+
+def _flag_similar(rows, shapes):
+    alike = {exercise: flags.similar(written) for exercise, written in shapes.items()}
+    for row in rows:
+        others = alike.get((row.unit, row.exercise), {}).get(row.student)
+        if others:
+            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+            row.flags += (f"similar: {', '.join(others[:3])}{more}",)
 
 
 def _csv(rows):

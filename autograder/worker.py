@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 import nbformat
 
-from autograder import ingest
+from autograder import flags, ingest
 from autograder.journal import grader_digest
 from autograder.sandbox import Limits, Lost
 from autograder.score import Scorer
@@ -34,27 +34,31 @@ class Reply:
     """What came of a job: one of these, the others None.
 
     Attributes:
-        graded: ``score.Graded.to_dict()``.
+        graded: ``score.Graded.to_dict()``, with what ``flags.library`` found.
+        shapes: of the answers, as ``flags.shapes`` gives them.
         refused: why the submission cannot be graded.
         unable: why this worker can grade nothing at all.
     """
 
     graded: dict | None = None
+    shapes: dict | None = None
     refused: str | None = None
     unable: str | None = None
 
 
-def pack(submitted, skeleton, settings):
+def pack(submitted, skeleton, allowed, settings):
     """The bytes of a job.
 
     Args:
         submitted: the bytes of a student's notebook.
         skeleton: the text of the instructor's.
+        allowed: what ``flags.library`` need not report.
         settings: a Settings.
     """
     job = {
         "submitted": base64.b64encode(submitted).decode(),
         "skeleton": skeleton,
+        "allowed": allowed,
         "settings": asdict(settings),
         "grader": _our_digest(),
     }
@@ -86,7 +90,10 @@ def _work(job):
         }
     settings = Settings(**job["settings"] | {"limits": Limits(**job["settings"]["limits"])})
     merged = ingest.merge(_skeleton(job["skeleton"]), ingest.parse(base64.b64decode(job["submitted"])))
-    return {"graded": _scorer(settings).grade(merged).to_dict()}
+    graded = _scorer(settings).grade(merged)
+    for name, found in flags.library(graded.notebook, graded.verdicts, job["allowed"]).items():
+        graded.flags[name] += found
+    return {"graded": graded.to_dict(), "shapes": flags.shapes(graded.notebook, graded.verdicts)}
 
 
 _our_digest = functools.cache(grader_digest)

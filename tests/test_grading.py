@@ -346,6 +346,37 @@ def test_what_has_changed_is_graded_again_and_nothing_else(grade, notebook, tmp_
     assert found(fourth)["b"] == (0, "squared", ())
 
 
+COPIED = """
+def practice(x):
+    result = x + x
+    for axis, side in enumerate(np.shape(x)):
+        if side > 1000 and result.ndim > 4:
+            first, second = result.take(range(3), axis), result.take(range(3, side), axis)
+            result = np.concatenate([first, second], axis=axis).reshape(np.shape(x))
+    return result
+"""
+
+
+def test_what_deserves_a_look_is_flagged_and_costs_nothing(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "a", notebook(COPIED))
+    renamed = COPIED.replace("result", "doubled").replace("axis", "i").replace("i=i", "axis=i")
+    submit(tmp_path / "submitted", "b", notebook(renamed))
+    submit(
+        tmp_path / "submitted",
+        "c",
+        notebook("from cnnkit import oracle\ndef practice(x):\n    oracle.conv2d\n    return x + x"),
+    )
+    assert found(grade()) == {
+        "a": (1, "", ("similar: b",)),
+        "b": (1, "", ("similar: a",)),
+        "c": (1, "", ("library: cnnkit.oracle.conv2d",)),
+    }
+    assert ["a", UNIT, "practice", "1", "1", "", "similar: b"] in rows(tmp_path / "results")
+    assert "similar b" in (tmp_path / "results" / "report" / "index.html").read_text()
+    for page in (tmp_path / "results" / "feedback").rglob("*.html"):
+        assert "similar" not in page.read_text() and "library" not in page.read_text()
+
+
 def test_a_changed_lesson_or_seed_means_grading_again(grade, notebook, course, tmp_path):
     submit(tmp_path / "submitted", "a", notebook())
     assert grade().graded == 1
@@ -504,7 +535,8 @@ def test_a_fault_of_the_grader_is_a_reason_and_no_crash(notebook, course, monkey
         raise ZeroDivisionError("a fault")
 
     monkeypatch.setattr(worker, "_scorer", fail)
-    job = worker.pack(nbformat.writes(notebook()).encode(), nbformat.writes(skeleton(UNIT, course)), worker.Settings(3))
+    released = nbformat.writes(skeleton(UNIT, course))
+    job = worker.pack(nbformat.writes(notebook()).encode(), released, {}, worker.Settings(3))
     assert worker.unpack(worker.work(job)).refused == "the grader failed on it: ZeroDivisionError: a fault"
 
 

@@ -48,7 +48,7 @@ def answered(skeleton, answer=RIGHT, added=""):
 @pytest.fixture
 def job(skeleton):
     """A function to the bytes of a job."""
-    return lambda **more: worker.pack(answered(skeleton, **more).encode(), skeleton, worker.Settings(seed=3))
+    return lambda **more: worker.pack(answered(skeleton, **more).encode(), skeleton, {}, worker.Settings(seed=3))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -50,7 +50,7 @@ def test_no_canary_is_in_what_the_student_receives(course, row):
 @each
 def test_what_this_row_alone_must_show(course, row):
     if row.found:
-        row.found(course)
+        row.found(course, row)
     if row.score is None:
         assert re.search(rf"refused {row.student} {UNIT}: .*{row.refused}", course.printed)
 
