@@ -166,8 +166,6 @@ def _shown_output(output):
             return {"kind": "image", "content": f"data:{kind};base64,{code}", "alt": data.get("text/plain", "a figure")}
     if "text/html" in data:
         return {"kind": "html", "content": data["text/html"]}
-    if "text/markdown" in data:
-        return {"kind": "html", "content": outputs.inert_html(markdown2html(data["text/markdown"]))}
     return {"kind": "text", "content": data.get("text/plain") or data.get("text/latex", "")}
 
 

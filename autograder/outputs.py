@@ -9,6 +9,7 @@ import binascii
 import functools
 import re
 
+from nbconvert.filters import markdown2html
 from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat.v4 import new_output
 
@@ -22,6 +23,8 @@ TAGS = re.findall(
     """a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li
     mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var""",
 )
+ACTIVE_TEX = re.compile(r"\\(href|url|require|class|cssId|style|unicode|data|htmlData|htmlClass|htmlStyle|htmlId)\b")
+"""What MathJax, which formgrader loads, would make links and attributes of."""
 ATTRIBUTES = {
     "*": ["class", "style", "title", "role", "aria-label"],
     "a": ["href"],
@@ -55,7 +58,11 @@ def inert_html(html):
     """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts."""
     # Their text would remain as text.
     html = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", html)
-    return _sanitizer().sanitize_html_tags(html)
+    return _inert_tex(_sanitizer().sanitize_html_tags(html))
+
+
+def _inert_tex(text):
+    return ACTIVE_TEX.sub(r"\\mathrm", text)
 
 
 def _clean(output):
@@ -80,10 +87,15 @@ def _bundle(data):
     kept = {}
     for kind, content in data.items():
         match kind:
-            case "text/plain" | "text/latex":
+            case "text/plain":
                 kept[kind] = clean_text(content)
-            case "text/html" | "text/markdown" if isinstance(content, str) and len(content) <= MAX_HTML:
+            case "text/latex":
+                kept[kind] = _inert_tex(clean_text(content))
+            case "text/html" if isinstance(content, str) and len(content) <= MAX_HTML:
                 kept[kind] = inert_html(clean_text(content))
+            case "text/markdown" if isinstance(content, str) and len(content) <= MAX_HTML:
+                # As HTML, since a link is harmless in one renderer of Markdown and not in the next.
+                kept["text/html"] = inert_html(markdown2html(clean_text(content)))
             case "image/png" | "image/jpeg" | "image/gif" if _is_base64(content):
                 kept[kind] = content
             case "image/svg+xml":

@@ -49,7 +49,9 @@ def course(tmp_path, monkeypatch):
     monkeypatch.delenv("CNNKIT_DATA", raising=False)
     monkeypatch.setattr(store, "REPOSITORY", tmp_path / "course")
     monkeypatch.setattr(handwriting, "MIRRORS", ("http://127.0.0.1:9/",))
-    monkeypatch.setattr(cifar, "ORIGINAL", store.Download(cifar.ORIGINAL.name, cifar.ORIGINAL.md5, ("http://[::1]:9/",)))
+    monkeypatch.setattr(
+        cifar, "ORIGINAL", store.Download(cifar.ORIGINAL.name, cifar.ORIGINAL.md5, ("http://[::1]:9/",))
+    )
     return tmp_path / "course" / "data"
 
 

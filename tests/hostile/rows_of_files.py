@@ -1,24 +1,17 @@
 """Rows 15, 16, 29 to 40 and 44 to 46: what a submission is, rather than what it runs."""
 
+import datetime
 import io
-import json
 import os
+import sqlite3
+import textwrap
 import zipfile
 
 import nbformat
+from alive import alive
 from hostile_course import SECOND, UNIT, Row, answer
 
-INERT = (
-    "<script",
-    "onerror",
-    "onload",
-    "javascript:",
-    "<iframe",
-    '<meta http-equiv="refresh',
-    "<object",
-    "<embed",
-    "<form",
-)
+from autograder.nbgrader_config import CODE_STUB
 
 
 def cell(nb, name):
@@ -66,7 +59,7 @@ def duplicate(nb):
 
 def duplicate_stub(nb):
     twin = nbformat.from_dict(cell(nb, "running_sum_solution"))
-    twin.source = 'def running_sum(x):\n    raise NotImplementedError("not written yet")'
+    twin.source = f"def running_sum(x):\n{textwrap.indent(CODE_STUB, '    ')}"
     nb.cells.append(twin)
 
 
@@ -154,9 +147,6 @@ def linked_time(path, text):
 
 
 def time_kept(course, row):
-    import datetime
-    import sqlite3
-
     with sqlite3.connect(course.results / "gradebook.db") as db:
         query = "select timestamp from submitted_assignment where student_id = ?"
         [(kept,)] = db.execute(query, (row.student,)).fetchall()
@@ -166,16 +156,14 @@ def time_kept(course, row):
 
 
 def inert(course, row):
-    pages = [p for p in course.received(row.student) if p.suffix == ".html"]
-    assert pages
-    for path in course.received(row.student):
-        if path.suffix == ".html":
-            text = path.read_text(encoding="utf-8").lower()
-        else:
-            nb = nbformat.read(path, as_version=4)
-            text = json.dumps([c.outputs for c in nb.cells if c.cell_type == "code"]).lower()
-        # What is escaped may be read; what is markup must not act.
-        assert not [mark for mark in INERT if mark in text.replace("&lt;script", "")], path
+    pages = [p.read_text(encoding="utf-8") for p in course.received(row.student) if p.suffix == ".html"]
+    [path] = [p for p in course.received(row.student) if p.suffix == ".ipynb"]
+    shown = [o for c in nbformat.read(path, as_version=4).cells for o in c.get("outputs", ())]
+    kinds = {kind for o in shown for kind in o.get("data", {})}
+    assert len(pages) == 1 and "covered" in pages[0]
+    assert kinds <= {"text/html", "text/plain", "text/latex", "image/png"}
+    for page in pages + [o.data["text/html"] for o in shown if "text/html" in o.get("data", {})]:
+        assert alive(page) == [], page
 
 
 def flagged(course, row):

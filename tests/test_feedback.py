@@ -1,0 +1,120 @@
+"""The page that a student gets back: nothing in it acts, and it says no more than a student may know."""
+
+import pytest
+from alive import alive
+from hypothesis import given
+from hypothesis import strategies as st
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from autograder import feedback, outputs
+from autograder.gradebook import Score
+from autograder.score import Graded
+from cnnkit import verdict
+from cnnkit.calling import Outcome, Problem
+
+UNIT = "00-start-here"
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "<scr<script>ipt>alert(1)</scr</script>ipt>",
+    "<img src=x onerror=alert(1)>",
+    "<img src='//evil.example/pixel.png'>",
+    "<svg onload=alert(1)><script>alert(2)</script></svg>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
+    "<a href='javascript:alert(1)'>a</a><a href='JaVa&#x09;Script:alert(1)'>b</a><a href='data:text/html,x'>c</a>",
+    "<iframe src=//evil.example></iframe><object data=x></object><embed src=x><form action=//e><input></form>",
+    "<meta http-equiv=refresh content='0;url=//evil.example'><base href=//evil.example><link rel=stylesheet href=//e>",
+    "<style>@import '//evil.example'; * { background: url(//evil.example) }</style>",
+    "<div style='background:url(//evil.example/x)'>x</div><p style='position:fixed;inset:0;z-index:9'>over</p>",
+    "<details open ontoggle=alert(1)><summary>x</summary></details>",
+    "[c](javascript:alert(1)) ![d](//evil.example/pixel.png) <http://x.example>",
+    "</pre></div></main><script>alert(1)</script>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "\"'><script>alert(1)</script>",
+    "{{ 7 * 7 }}{% raw %}",
+]
+
+
+def page(attack, **more):
+    """A page with the attack in every place that a student can put text into."""
+    expected = verdict.expect("practice", 3)
+    problem = Problem(attack, (attack,), attack, attack)
+    outcomes = [
+        Outcome(error=problem, mutated=(attack,), printed=attack),
+        *[Outcome(attack)] * (len(expected.cases) - 1),
+    ]
+    judged = verdict.judge(expected, outcomes)
+    bundle = lambda kind: {"output_type": "display_data", "data": {kind: attack}, "metadata": {attack: attack}}
+    shown = outputs.clean(
+        [
+            {"output_type": "stream", "name": attack, "text": attack},
+            {"output_type": "error", "ename": attack, "evalue": attack, "traceback": [attack]},
+            {"output_type": "execute_result", "data": {"text/plain": attack}, "metadata": {}, "execution_count": 1},
+            *map(bundle, ["text/html", "text/markdown", "text/latex", "image/svg+xml", "image/png", "text/plain"]),
+            bundle("application/javascript"),
+            bundle(attack),
+        ]
+    )
+    grade = {"grade_id": "practice", "grade": True, "solution": False, "points": 1}
+    solution = {"grade_id": "practice_solution", "grade": False, "solution": True}
+    written = {"grade_id": "why", "grade": True, "solution": True, "points": 2}
+    nb = new_notebook(
+        cells=[
+            new_code_cell(attack, metadata={"nbgrader": solution}, outputs=shown),
+            new_code_cell("check", metadata={"nbgrader": grade}),
+            new_markdown_cell(attack, metadata={"nbgrader": written}),
+            new_code_cell(attack, id="added-1", outputs=shown),
+            new_markdown_cell(attack, id="added-2"),
+        ]
+    )
+    graded = Graded(nb, {"practice": judged}, {"practice": []})
+    marks = feedback.Marks({"practice": Score(0, 1), "why": Score(0, 2, waiting=True)}, {"practice_solution": attack})
+    return feedback.render(attack, UNIT, graded, marks)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_that_a_student_wrote_acts(attack):
+    made = page(attack)
+    assert alive(made) == []
+    assert "default-src 'none'" in made
+    assert "<script" not in made.lower()
+
+
+@given(st.text(alphabet="<>'\"&;/=:() \tscriptonxhefjavu\\-!$#{}%", max_size=60))
+def test_no_other_text_acts_either(text):
+    assert alive(outputs.inert_html(text)) == []
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/markdown"])
+def test_what_is_harmless_stays(kind):
+    table = "<table><tr><td>3</td></tr></table>\n\n**bold** <b>bold</b>" if kind == "text/markdown" else "<b>bold</b>"
+    [shown] = outputs.clean([{"output_type": "display_data", "data": {kind: table}}])
+    assert "bold</" in shown.data["text/html"]
+
+
+def test_links_in_formulas_do_not_act_where_formgrader_draws_them():
+    tex = r"$\href{javascript:alert(1)}{x} + \sum$"
+    data = {"text/latex": tex, "text/html": f"<p>{tex}</p>"}
+    [shown] = outputs.clean([{"output_type": "display_data", "data": data}])
+    for text in shown.data.values():
+        assert r"\href" not in text and r"\sum" in text
+
+
+def test_a_drawing_is_a_picture_in_which_nothing_runs():
+    svg = "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'><script>alert(2)</script></svg>"
+    [shown] = outputs.clean([{"output_type": "display_data", "data": {"image/svg+xml": svg}}])
+    assert list(shown.data) == ["text/html"]
+    assert shown.data["text/html"].startswith('<img alt="" src="data:image/svg+xml;base64,')
+
+
+def test_flags_for_the_instructor_are_not_on_the_page():
+    nb = new_notebook(
+        cells=[new_code_cell("x", metadata={"nbgrader": {"grade_id": "practice", "grade": True, "points": 1}})]
+    )
+    result = verdict.refused("practice", "not checked", 1)
+    told = ["library: torch.conv2d", "similar: grace", "differs"]
+    made = feedback.render(
+        "ada", UNIT, Graded(nb, {"practice": result}, {"practice": told}), feedback.Marks({"practice": Score(0, 1)})
+    )
+    for word in ("library", "torch", "similar", "grace", "differs"):
+        assert word not in made
