@@ -90,6 +90,7 @@ def render(student, unit, graded, marks, made_of=""):
             others=[_shown(cell) for cell in graded.notebook.cells if _is_other(cell)],
             total=total,
             penalty=marks.penalty,
+            next=_next(parts),
             waiting=any(score.waiting for score in marks.scores.values()),
             code_style=code_style(),
         )
@@ -111,6 +112,8 @@ def _parts(graded, marks):
                 verdict, flags = graded.verdicts[name], graded.flags.get(name, ())
                 part |= {
                     "short": _short(verdict, flags),
+                    "passed": verdict.passed,
+                    "hint": verdict.hint,
                     "card": verdict._repr_html_(),
                     "cells": [_shown(solutions[name])] if name in solutions and "missing" not in flags else [],
                     "comment": marks.comments.get(f"{name}_solution"),
@@ -118,12 +121,20 @@ def _parts(graded, marks):
             else:
                 part |= {
                     "short": "waits to be read" if score.waiting else "",
+                    "passed": False,
+                    "hint": "",
                     "card": "",
                     "cells": [_shown(cell)],
                     "comment": marks.comments.get(name),
                 }
             parts.append(part)
     return parts
+
+
+def _next(parts):
+    """The exercise to look at first: the first known mistake, or else the first that lost points; None if none did."""
+    lost = [part for part in parts if part["card"] and part["score"] < part["max_score"]]
+    return next((part for part in lost if part["hint"]), lost[0] if lost else None)
 
 
 def _share(score, max_score):

@@ -88,10 +88,10 @@ class Book:
     """
 
     def __init__(self, url, config=None):
-        self.url = url
+        self.url = with_driver(url)
         self._config = config or course_config()
         with self._errors():
-            self._book = Gradebook(url, self._config.CourseDirectory.course_id)
+            self._book = Gradebook(self.url, self._config.CourseDirectory.course_id)
 
     def __enter__(self):
         return self
@@ -230,7 +230,10 @@ class Book:
     def _errors(self):
         try:
             yield
-        except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError, ValueError, OSError) as error:
+        except ModuleNotFoundError as error:
+            needed = f"needs {error.name}: pip install 'cnn-course[cluster]'"
+            raise GradebookError(f"the gradebook {make_safe(self.url)} {needed}") from error
+        except (sqlalchemy.exc.SQLAlchemyError, ValueError, OSError) as error:
             where = make_safe(self.url)
             raise GradebookError(f"the gradebook {where} cannot be used: {_first_line(error)}") from error
         except RuntimeError as error:  # nbgrader's, about cells that were added or removed
@@ -243,6 +246,12 @@ def make_safe(url):
         return make_url(url).render_as_string(hide_password=True)
     except sqlalchemy.exc.ArgumentError:
         return "at that URL"
+
+
+def with_driver(url):
+    """A database's URL that names what we install for PostgreSQL, whatever SQLAlchemy would take by itself."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if separator and scheme in ("postgres", "postgresql") else url
 
 
 def sqlite_url(folder):

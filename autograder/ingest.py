@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import nbformat.reader
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from cnnkit import exercises
@@ -90,12 +91,11 @@ def find(folder, units, known):
             continue
         places = {place.name: place for place in _folders(student)}
         elsewhere = [place for name, place in places.items() if name not in known]
-        missing = [unit for unit in units if unit not in places]
+        paths = {unit: _notebook(places[unit], unit) for unit in units if unit in places}
+        missing = [unit for unit in units if unit not in paths or not os.path.lexists(paths[unit])]
         named = _by_grade_ids([*student.glob("*.ipynb"), *_notebooks(elsewhere)], known) if missing else {}
-        for unit in units:
-            if unit in places or unit in named:
-                path = _notebook(places[unit], unit) if unit in places else named[unit]
-                submissions.append(Submission(student.name, unit, path))
+        paths |= {unit: named[unit] for unit in missing if unit in named}
+        submissions += [Submission(student.name, unit, paths[unit]) for unit in units if unit in paths]
         taken = {path.relative_to(student).parts[0] for path in named.values()}
         strays += [f"{student.name}/{p.name}" for p in elsewhere if p.name not in taken and any(p.glob("*.ipynb"))]
     return submissions, strays
@@ -171,8 +171,9 @@ def parse(data):
     """The cells of a notebook from its bytes. Raises Refusal."""
     if data.count(b"[") + data.count(b"{") > MAX_PARTS:
         raise Refusal(f"more than {MAX_PARTS} lists and objects in the file")
+    text = _text(data)
     try:
-        document = json.loads(_text(data))
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         raise Refusal(f"not JSON: line {error.lineno} is damaged, or the file breaks off there") from error
     except (RecursionError, ValueError) as error:
@@ -180,7 +181,7 @@ def parse(data):
     if not isinstance(document, dict) or type(document.get("nbformat")) is not int:
         raise Refusal("JSON, but no notebook")
     if document["nbformat"] != 4:
-        document = _converted(document)
+        document = _converted(text, document["nbformat"])
     cells = document.get("cells")
     if not isinstance(cells, list) or len(cells) > MAX_CELLS:
         raise Refusal("a notebook without a list of cells" if not isinstance(cells, list) else f"{len(cells)} cells")
@@ -198,11 +199,11 @@ def _text(data):
             raise Refusal(f"not JSON: byte {unreadable.start} is not UTF-8") from unreadable
 
 
-def _converted(document):
+def _converted(text, version):
     try:
-        return nbformat.convert(nbformat.from_dict(document), 4)
+        return nbformat.convert(nbformat.reader.reads(text), 4)
     except Exception as error:  # the steps of the conversion take a well-formed notebook for granted
-        raise Refusal(f"a notebook of format {document['nbformat']}, which cannot be converted") from error
+        raise Refusal(f"a notebook of format {version}, which cannot be converted") from error
 
 
 def _cell(number, cell):

@@ -144,7 +144,7 @@ class Run:
 
     def _make_output(self):
         """Make the output folder an nbgrader course directory; sets the gradebook's URL and its configuration."""
-        self._url = self.db or gradebook.sqlite_url(self.output)
+        self._url = gradebook.with_driver(self.db) if self.db else gradebook.sqlite_url(self.output)
         name = "nbgrader_config.py"
         try:
             self.output.mkdir(parents=True, exist_ok=True)

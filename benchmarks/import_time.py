@@ -1,6 +1,6 @@
 """What ``import cnnkit`` costs beside ``import numpy``: medians over fresh interpreters, in one run.
 
-    python benchmarks/import_time.py [RUNS]
+python benchmarks/import_time.py [RUNS]
 """
 
 import statistics

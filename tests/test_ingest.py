@@ -3,9 +3,10 @@
 import json
 import os
 
+import damage
 import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from small_course import SOURCE, UNIT, write_unit
@@ -180,24 +181,24 @@ def test_half_a_character_does_not_stop_the_notebook_from_being_written():
 
 
 def test_format_3_is_read(submitted):
-    (read,) = (c for c in ingest.parse(nbformat.writes(submitted, version=3).encode()) if c.grade_id == "practice")
-    assert read.source == 'check("practice", practice)'
+    cell(submitted, "practice_solution").source = ANSWER
+    read = {c.grade_id: c.source for c in ingest.parse(nbformat.writes(submitted, version=3).encode())}
+    assert (read["practice"], read["practice_solution"]) == ('check("practice", practice)', ANSWER)
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["cell_type", "source", "metadata", "id"]), inner),
-    max_leaves=20,
-)
-
-
-@given(cells=json_values, version=st.integers(-1, 5))
+@given(cells=damage.VALUES, version=st.integers(-1, 5))
 def test_anything_else_is_read_or_refused(cells, version):
     try:
         read = ingest.parse(json.dumps({"nbformat": version, "cells": cells}).encode())
     except Refusal:
         return
     assert all(isinstance(c.source, str) for c in read)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_damaged_notebook_is_refused_or_can_be_graded(several, data):
+    damage.check_ingest(several, data.draw(damage.notebooks(several)))
 
 
 # Merging

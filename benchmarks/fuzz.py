@@ -1,0 +1,45 @@
+"""Ten thousand notebooks that are not what they should be: each is refused or graded, none makes ingest crash.
+
+python benchmarks/fuzz.py [CASES]
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+
+from autograder import build
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import damage
+
+UNIT = "03-conv-forward"
+
+
+def main(cases=10_000):
+    source = build.source_notebook(build.ROOT / "solutions" / UNIT / f"{UNIT}.py")
+    skeleton = build.student_notebook(source)
+    counts, began = {True: 0, False: 0}, time.perf_counter()
+
+    # No database of earlier failures: each run is a fresh one.
+    @settings(
+        max_examples=cases,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(damage.notebooks(skeleton))
+    def run(data):
+        counts[damage.check_ingest(skeleton, data)] += 1
+
+    run()
+    print(
+        f"ingest: {sum(counts.values())} notebooks in {time.perf_counter() - began:.0f} s, {counts[True]} read, "
+        f"{counts[False]} refused, no crash"
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))

@@ -1,0 +1,34 @@
+"""Kill the coordinator, a worker, the warm process and the database at random moments: nothing is lost or there twice.
+
+    python benchmarks/kill.py [KILLS] [ISOLATION]
+
+Rounds of four kills, one of each, into one class and one PostgreSQL database; after each round the class is graded to
+its end and every mark is looked at. ISOLATION is as for ``autograder grade``.
+"""
+
+import collections
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from kills import VICTIMS, Campaign
+from postgres import server
+
+
+def main(kills=50, isolation="none"):
+    done = collections.Counter()
+    with server() as database:
+        for seed in range(-(-kills // len(VICTIMS))):
+            with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+                campaign = Campaign(folder, count=24, seed=seed, server=database, isolation=isolation)
+                for victim in campaign.random.sample(VICTIMS, len(VICTIMS)):
+                    if done.total() < kills:
+                        campaign.run(victim)
+                        done[victim] += 1
+                campaign.finish()
+            print(f"{done.total()} kills: {dict(done)}; nothing lost, nothing twice", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]), *sys.argv[2:3])

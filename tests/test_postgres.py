@@ -1,0 +1,55 @@
+"""The gradebook in PostgreSQL: a real server, nbgrader's own tables."""
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+from postgres import PASSWORD, server
+from small_course import UNIT, write_unit
+
+from autograder import build, gradebook
+from autograder.run import Run
+
+pytestmark = pytest.mark.xdist_group("grading")
+
+
+@pytest.fixture(scope="module")
+def database():
+    with server() as running:
+        yield running
+
+
+def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, tmp_path):
+    url = database.database("a_course")
+    released = build.student_notebook(build.source_notebook(write_unit(tmp_path / "course")))
+
+    def submit(student, answer):
+        for cell in released.cells:
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == "practice_solution":
+                cell.source = answer
+        path = tmp_path / "submitted" / student / UNIT / f"{UNIT}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(released))
+
+    def grade(**more):
+        return Run(
+            (UNIT,), tmp_path / "submitted", tmp_path / "results", seed=3, db=url, root=tmp_path / "course", **more
+        )()
+
+    def scores():
+        with gradebook.Book(url) as book:
+            return {student: marks["practice"].score for (student, _), marks in book.scores().items()}
+
+    submit("ada", "def practice(x):\n    return x + x")
+    submit("bob", "def practice(x):\n    return x * x")
+    first = grade()
+    assert (first.graded, first.unchanged) == (2, 0)
+    assert scores() == {"ada": 1, "bob": 0}
+    submit("bob", "def practice(x):\n    return 2 * x")
+    second = grade()
+    assert (second.graded, second.unchanged) == (1, 1)
+    assert scores() == {"ada": 1, "bob": 1}
+    with Gradebook(url, "cnn-course") as book:
+        assert [s.id for s in book.students] == ["ada", "bob"]
+        assert len(book.assignment_submissions(UNIT)) == 2
+    for path in (tmp_path / "results").rglob("*"):
+        assert not path.is_file() or PASSWORD not in path.read_text(encoding="utf-8"), path
