@@ -9,7 +9,7 @@ import json
 import random
 from pathlib import Path
 
-from cnnkit.widgets import sizing, stacks, stepping
+from cnnkit.widgets import backward, columns, kernels, recording, routing, sizing, stacks, stepping
 
 FILE = Path(__file__).with_suffix(".json")
 
@@ -84,9 +84,69 @@ def conv_stepper(rng):
         }
 
 
+def backward_stepper(rng):
+    for _ in range(50):
+        yield {
+            "x": numbers(rng, rng.randint(2, 7), rng.randint(2, 7)),
+            "w": numbers(rng, rng.randint(1, 3), rng.randint(1, 3)),
+            "dout": numbers(rng, 2, 3),
+            "stride": rng.randint(0, 3),
+            "pad": rng.randint(0, 2),
+            "look": rng.choice(backward.LOOKS),
+            "at": [rng.randint(0, 6), rng.randint(0, 6)],
+        }
+
+
+def pool_router(rng):
+    grid = {"x": routing.CS231N, "dout": [[1, 2], [3, 4]], "size": 2, "stride": 2, "at": [0, 1]}
+    yield from (grid | {"mode": mode} for mode in routing.MODES)
+    for _ in range(50):
+        yield {
+            "x": numbers(rng, rng.randint(2, 7), rng.randint(2, 7)),
+            "dout": numbers(rng, 2, 2),
+            "size": rng.randint(0, 3),
+            "stride": rng.randint(0, 3),
+            "mode": rng.choice(routing.MODES),
+            "at": [rng.randint(0, 3), rng.randint(0, 3)],
+        }
+
+
+def im2col_explorer(rng):
+    for _ in range(50):
+        sizes = {"n": rng.randint(0, 7), "k": rng.randint(0, 4), "stride": rng.randint(0, 3), "pad": rng.randint(0, 2)}
+        yield sizes | {"channels": rng.randint(1, 4), "at": rng.randint(0, 20)}
+
+
+def kernel_lab(rng):
+    for kernel in kernels.PRESETS.values():
+        for flip in (False, True):
+            yield {"image": numbers(rng, 5, 6), "kernel": kernel, "flip": flip}
+    yield {"image": numbers(rng, 2, 6), "kernel": kernel, "flip": False}
+    yield {"image": numbers(rng, 5, 6), "kernel": kernel[:2], "flip": False}
+
+
+def cortex_lab(rng):
+    for cell in recording.CELLS:
+        for stimulus in recording.STIMULI:
+            for _ in range(4):
+                yield {
+                    "cell": cell,
+                    "stimulus": stimulus,
+                    "prefers": 5 * rng.randint(0, 35),
+                    "angle": 5 * rng.randint(0, 35),
+                    "position": rng.randint(-12, 12),
+                    "phase": 15 * rng.randint(0, 23),
+                }
+
+
 EXPLAINERS = {  # script -> (inputs, arithmetic)
     "size_calculator": (size_calculator, sizing.describe),
     "conv_stepper": (conv_stepper, stepping.describe),
+    "backward_stepper": (backward_stepper, backward.describe),
+    "pool_router": (pool_router, routing.describe),
+    "im2col_explorer": (im2col_explorer, columns.describe),
+    "kernel_lab": (kernel_lab, kernels.describe),
+    "cortex_lab": (cortex_lab, recording.describe),
     "stack_table": (stack_table, stacks.describe),
 }
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+import cnnkit as ck
 from cnnkit import shapes, widgets
-from cnnkit.widgets import stacks, stepping
+from cnnkit.widgets import backward, columns, routing, stacks, stepping
 
 close = lambda got, expected: np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 seeds = st.integers(0, 2**32 - 1)
@@ -96,3 +97,93 @@ def test_a_network_of_ones_own_and_where_it_breaks():
         widgets.StackTable(layers=[{"layer": "Conv", "filters": 3, "k": 3, "side": 2}])
     with pytest.raises(ValueError, match="no preset Alex"):
         widgets.StackTable("Alex")
+
+
+# BackwardStepper
+
+sides = st.tuples(st.integers(2, 7), st.integers(2, 7))
+kernels = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@settings(max_examples=200)
+@given(sides, kernels, st.integers(1, 3), st.integers(0, 2), st.sampled_from(backward.LOOKS), seeds)
+def test_gradients_in_steps_equal_autograd(side, kernel, stride, pad, look, seed):
+    x, w, dout, at = arrays(seed, side, kernel, (11, 11), (2,))
+    layer = {"x": x, "w": w, "dout": dout, "stride": stride, "pad": pad, "look": look}
+    result = backward.describe(layer | {"at": [round(abs(place)) for place in at]})
+    if any(k > n + 2 * pad for n, k in zip(side, kernel, strict=True)):
+        assert "does not fit" in result["problem"]
+        return
+    x_, w_ = (tensor(a).requires_grad_() for a in (x, w))
+    y = F.conv2d(x_[None, None], w_[None, None], None, stride, pad)[0, 0]
+    given_ = tensor(dout)[: y.shape[0], : y.shape[1]]
+    y.backward(given_)
+    close(result["dout"], given_)
+    close(result["dw"], w_.grad)
+    close(result["dx"], x_.grad)
+    close(result["db"], given_.sum())
+    close(np.sum(result["products"]), result["value"])
+    by = result["dout"] if look == backward.WEIGHTS else result["mirrored"]
+    close(result["products"], np.multiply(result["patch"], by))
+
+
+@given(sides, kernels, st.integers(1, 3), st.integers(0, 2), seeds)
+def test_the_input_gradient_is_a_full_correlation_with_the_mirrored_filter(side, kernel, stride, pad, seed):
+    x, w, dout = arrays(seed, side, kernel, (9, 9))
+    layer = {"x": x, "w": w, "dout": dout, "stride": stride, "pad": pad, "look": backward.INPUT, "at": [0, 0]}
+    result = backward.describe(layer)
+    if not result["problem"]:
+        whole = F.conv2d(tensor(result["spread"])[None, None], tensor(result["mirrored"])[None, None])[0, 0]
+        close(whole[pad : pad + side[0], pad : pad + side[1]], result["dx"])
+
+
+def test_outputs_without_a_gradient_get_one():
+    stepper = widgets.BackwardStepper(x=np.ones((3, 3)), w=np.ones((2, 2)), dout=[[5]], stride=1)
+    assert stepper.db == 5 + 1 + 1 + 1 and stepper.dw == [[8, 8], [8, 8]]
+
+
+# PoolRouter
+
+
+@settings(max_examples=200)
+@given(sides, st.integers(1, 3), st.integers(1, 3), st.sampled_from(routing.MODES), seeds)
+def test_pooling_and_its_gradient_equal_torch_ties_included(side, size, stride, mode, seed):
+    x, dout = arrays(seed, side, (9, 9))
+    result = routing.describe({"x": x, "dout": dout, "size": size, "stride": stride, "mode": mode, "at": [9, 9]})
+    if size > min(side):
+        assert "does not fit" in result["problem"]
+        return
+    x_ = tensor(x).requires_grad_()
+    pool = F.max_pool2d if mode == routing.MAXIMUM else F.avg_pool2d
+    y = pool(x_[None, None], size, stride)[0, 0]
+    y.backward(tensor(dout)[: y.shape[0], : y.shape[1]])
+    close(result["output"], y.detach())
+    close(result["dx"], x_.grad)
+    close(result["kept"], result["given"])
+    assert result["at"] == [y.shape[0] - 1, y.shape[1] - 1]
+
+
+def test_the_stanford_example():
+    assert widgets.PoolRouter().output == [[6, 8], [3, 4]]
+    assert widgets.PoolRouter(size=1).stride == 1
+
+
+# Im2colExplorer
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(1, 3), st.integers(0, 40)
+)
+def test_column_k_is_patch_k(n, k, stride, pad, channels, at):
+    layer = {"n": n, "k": k, "stride": stride, "pad": pad, "channels": channels, "at": at}
+    result = columns.describe(layer)
+    if result["problem"]:
+        assert k > n + 2 * pad or "too many to show" in result["problem"]
+        return
+    x = np.array(result["x"], dtype=float)
+    close(result["columns"], ck.oracle.im2col(x[None], k, k, stride, pad))
+    column = np.array(result["columns"])[:, result["at"]]
+    close(column, np.ravel(result["patch"]))
+    w = tensor(result["w"]).reshape(-1, channels, k, k)
+    close(result["product"], F.conv2d(tensor(result["x"])[None], w, None, stride, pad)[0].flatten(1))

@@ -10,10 +10,15 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["sizing", "stacks", "stepping", "windows"],
+    submodules=["backward", "columns", "kernels", "recording", "routing", "sizing", "stacks", "stepping", "windows"],
     submod_attrs={
         "views": [
+            "BackwardStepper",
             "ConvStepper",
+            "CortexLab",
+            "Im2colExplorer",
+            "KernelLab",
+            "PoolRouter",
             "SizeCalculator",
             "StackTable",
         ]

@@ -13,8 +13,13 @@ from cnnkit import widgets
 from cnnkit.widgets import scripts
 
 SHOWN = {  # name -> (heading, arguments)
+    "CortexLab": ("What does a cell of the visual cortex answer to?", {}),
+    "KernelLab": ("What does a kernel do to a picture?", {"kernel": "Sobel, to the right"}),
     "SizeCalculator": ("How large is the output?", {"n": 7, "k": 3, "stride": 3}),
     "ConvStepper": ("Where does an output come from?", {}),
+    "Im2colExplorer": ("How does a convolution become one matrix product?", {}),
+    "BackwardStepper": ("How do gradients come back through a convolution?", {}),
+    "PoolRouter": ("Where does the gradient of a pooling layer go?", {}),
     "StackTable": ("What does a network cost, and what does it see?", {"preset": "AlexNet"}),
 }
 _INTRODUCTION = (

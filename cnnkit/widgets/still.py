@@ -4,6 +4,8 @@ Grids are tables, since GitHub and mail readers keep those where they drop SVG; 
 number does not say as well.
 """
 
+import base64
+import zlib
 from html import escape
 
 _CARD = (
@@ -61,6 +63,25 @@ def grid(title, values, hatched=(), framed=(), limit=None):
         f'<caption style="caption-side:top;text-align:left;white-space:nowrap">{escape(title)}</caption>'
         f"<tbody>{rows}</tbody></table>"
     )
+
+
+def picture(title, values, scale=1):
+    """A gray picture, 0 black and 1 white, as a PNG inside the page; ``scale`` pixels for each value."""
+    rows = [bytes(min(max(round(255 * v), 0), 255) for v in row for _ in range(scale)) for row in values]
+    png = _png([row for row in rows for _ in range(scale)])
+    return (
+        f'<figure style="margin:0"><figcaption style="font-size:.85em">{escape(title)}</figcaption>'
+        f'<img alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(png).decode()}"></figure>'
+    )
+
+
+def _png(rows):
+    """Rows of gray bytes as a PNG file."""
+    chunk = lambda kind, body: len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+    size = len(rows[0]).to_bytes(4, "big") + len(rows).to_bytes(4, "big")
+    packed = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
+    parts = (b"IHDR", size + bytes([8, 0, 0, 0, 0])), (b"IDAT", packed), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
 def table(head, rows):

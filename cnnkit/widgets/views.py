@@ -2,8 +2,8 @@
 
 import traitlets as t
 
-from cnnkit import shapes
-from cnnkit.widgets import sizing, stacks, stepping, still, windows
+from cnnkit import data, shapes
+from cnnkit.widgets import backward, columns, kernels, recording, routing, sizing, stacks, stepping, still, windows
 from cnnkit.widgets.base import Explainer, put_in, put_out
 
 
@@ -206,3 +206,245 @@ class ConvStepper(Explainer, script="conv_stepper"):
             for n, map_ in enumerate(result["output"])
         ]
         return still.card("Convolution, step by step", self.summary(), *rows, still.side_by_side(*outputs))
+
+
+class BackwardStepper(Explainer, script="backward_stepper"):
+    """The gradients of a convolution: the terms of one dL/dw, and dL/dx as a full convolution.
+
+    ``x (H, W)``, ``w (KH, KW)`` and ``dout``, dL/dy, take arrays; where ``dout`` has no number it is 1.
+    """
+
+    x = Numbers([[1, 2, 0, 1, 3], [0, 1, 3, 2, 1], [2, 0, 1, 0, 2], [1, 3, 0, 2, 1], [0, 1, 2, 1, 0]])
+    w = Numbers([[1, 0, -1], [2, 1, 0], [0, -1, 1]])
+    dout = Numbers([[1, -1], [2, 3]])
+    stride = t.Int(2).tag(**put_in())
+    pad = t.Int(0).tag(**put_in())
+    look = t.Enum(backward.LOOKS, backward.WEIGHTS, help="whose gradient").tag(**put_in())
+    at = t.List(t.Int(), [0, 0], 2, 2, help="[row, column] of the gradient looked at").tag(**put_in())
+
+    dw = t.List(read_only=True, help="(KH, KW)").tag(**put_out())
+    dx = t.List(read_only=True, help="(H, W)").tag(**put_out())
+    db = t.Float(read_only=True).tag(**put_out())
+    problem = t.Unicode(read_only=True).tag(**put_out())
+
+    def results(self):
+        result = backward.describe(self.inputs)
+        return {name: result[name] for name in ("dw", "dx", "db", "problem")}
+
+    def summary(self):
+        result = backward.describe(self.inputs)
+        return self.problem or f"dL/d{self.look[1]} at {result['at']} = {still.short(result['value'])}"
+
+    def still(self):
+        result, name = backward.describe(self.inputs), f"dL/d{self.look[1]}"
+        if self.problem:
+            return still.card("The way back through a convolution", self.summary())
+        at, (i, j) = {tuple(result["at"])}, result["corner"]
+        window = {(i + r, j + c) for r in range(len(self.w)) for c in range(len(self.w[0]))}
+        weights = self.look == backward.WEIGHTS
+        return still.card(
+            "The way back through a convolution",
+            self.summary(),
+            still.side_by_side(
+                still.grid("input x", windows.padded(self.x, self.pad)),
+                still.grid("filter w", self.w),
+                still.grid("dL/dy", result["dout"]),
+            ),
+            still.side_by_side(
+                still.grid("what the weight met", result["patch"])
+                if weights
+                else still.grid("dL/dy with zeros between and around", result["spread"], framed=window),
+                still.grid("dL/dy", result["dout"]) if weights else still.grid("filter, turned", result["mirrored"]),
+                still.grid("products", result["products"]),
+                still.grid(name, result[self.look], framed=at),
+            ),
+        )
+
+
+class PoolRouter(Explainer, script="pool_router"):
+    """Pooling: where each output came from, and where its gradient goes.
+
+    ``x (H, W)`` and ``dout``, dL/dy, take arrays; where ``dout`` has no number it is 1. The stride is the size of the
+    windows, unless it is given.
+    """
+
+    x = Numbers(routing.CS231N)
+    dout = Numbers([[1, 2], [3, 4]])
+    size = t.Int(2).tag(**put_in())
+    stride = t.Int(2).tag(**put_in())
+    mode = t.Enum(routing.MODES, routing.MAXIMUM).tag(**put_in())
+    at = t.List(t.Int(), [0, 0], 2, 2, help="[row, column] of the output looked at").tag(**put_in())
+
+    output = t.List(read_only=True, help="(OH, OW)").tag(**put_out())
+    dx = t.List(read_only=True, help="(H, W)").tag(**put_out())
+    problem = t.Unicode(read_only=True).tag(**put_out())
+
+    def __init__(self, **inputs):
+        usual = {"stride": inputs["size"]} if "size" in inputs else {}
+        super().__init__(**(usual | inputs))
+
+    def results(self):
+        result = routing.describe(self.inputs)
+        return {name: result[name] for name in ("output", "dx", "problem")}
+
+    def summary(self):
+        result = routing.describe(self.inputs)
+        if self.problem:
+            return self.problem
+        i, j = result["at"]
+        places = ", ".join(f"({r}, {c})" for r, c in result["sources"][i][j])
+        return f"Output ({i}, {j}) = {still.short(result['output'][i][j])}, from {places}"
+
+    def still(self):
+        result = routing.describe(self.inputs)
+        if self.problem:
+            return still.card("Pooling, there and back", self.summary())
+        i, j = result["at"]
+        sources = {tuple(place) for place in result["sources"][i][j]}
+        return still.card(
+            "Pooling, there and back",
+            self.summary(),
+            still.side_by_side(
+                still.grid("input x", self.x, framed=sources),
+                still.grid("output y", result["output"], framed={(i, j)}),
+                still.grid("dL/dy", result["dout"], framed={(i, j)}),
+                still.grid("dL/dx", result["dx"], framed=sources),
+            ),
+        )
+
+
+class Im2colExplorer(Explainer, script="im2col_explorer"):
+    """Each patch of an input beside its column, and the matrix product that is the convolution."""
+
+    n = t.Int(5, help="side of the input").tag(**put_in())
+    k = t.Int(3).tag(**put_in())
+    stride = t.Int(1).tag(**put_in())
+    pad = t.Int(0).tag(**put_in())
+    channels = t.Int(1).tag(**put_in())
+    at = t.Int(0, help="the column looked at").tag(**put_in())
+
+    columns = t.List(read_only=True, help="(C k k, OH OW)").tag(**put_out())
+    problem = t.Unicode(read_only=True).tag(**put_out())
+
+    def results(self):
+        result = columns.describe(self.inputs)
+        return {name: result[name] for name in ("columns", "problem")}
+
+    def summary(self):
+        result = columns.describe(self.inputs)
+        if self.problem:
+            return self.problem
+        place = divmod(result["at"], result["side"])
+        return f"Column {result['at']} is the patch of output {place}: {len(self.columns)} numbers"
+
+    def still(self):
+        result = columns.describe(self.inputs)
+        if self.problem:
+            return still.card("im2col: patches to columns", self.summary())
+        (i, j), at = result["corner"], result["at"]
+        window = {(i + r, j + c) for r in range(self.k) for c in range(self.k)}
+        column = {(row, at) for row in range(len(self.columns))}
+        inputs = [
+            still.grid(f"input, channel {c}", windows.padded(channel, self.pad), framed=window, limit=0)
+            for c, channel in enumerate(result["x"])
+        ]
+        return still.card(
+            "im2col: patches to columns",
+            self.summary(),
+            still.side_by_side(*inputs),
+            still.grid("columns", self.columns, framed=column, limit=0),
+            still.grid("filters as rows", result["w"]),
+            still.grid("filters times columns", result["product"], framed={(0, at), (1, at)}, limit=0),
+        )
+
+
+class KernelLab(Explainer, script="kernel_lab"):
+    """A picture before and after a 3 x 3 kernel.
+
+    ``image (H, W)`` takes an array from 0, black, to 1, white; without one it is the course's photograph. ``kernel``
+    takes an array, or the name of a preset.
+    """
+
+    image = Numbers([])
+    kernel = Numbers(kernels.PRESETS["identity"])
+    flip = t.Bool(False, help="turn the kernel by 180 degrees, as a true convolution does").tag(**put_in())
+    presets = t.Dict(kernels.PRESETS, help="name to kernel: what can be chosen").tag(**put_in())
+
+    low = t.Float(read_only=True, help="the smallest output").tag(**put_out())
+    high = t.Float(read_only=True, help="the largest output").tag(**put_out())
+    problem = t.Unicode(read_only=True).tag(**put_out())
+
+    def __init__(self, **inputs):
+        if "image" not in inputs:
+            photo = data.photo()
+            half = photo.reshape(photo.shape[0] // 2, 2, photo.shape[1] // 2, 2).mean((1, 3))
+            inputs["image"] = half.round(3)
+        if isinstance(inputs.get("kernel"), str):
+            known = inputs.get("presets", kernels.PRESETS)
+            if inputs["kernel"] not in known:
+                raise ValueError(f"there is no kernel {inputs['kernel']}; there are {', '.join(known)}")
+            inputs["kernel"] = known[inputs["kernel"]]
+        super().__init__(**inputs)
+
+    @property
+    def output(self):
+        """The picture after, ``(H - 2, W - 2)``, as nested lists."""
+        return kernels.describe(self.inputs)["output"]
+
+    def results(self):
+        result = kernels.describe(self.inputs)
+        return {name: result[name] for name in ("low", "high", "problem")}
+
+    def summary(self):
+        turn = ", turned" if self.flip else ""
+        return self.problem or f"Kernel{turn}: the output runs from {still.short(self.low)} to {still.short(self.high)}"
+
+    def still(self):
+        if self.problem:
+            return still.card("Kernel lab", self.summary())
+        result = kernels.describe(self.inputs)
+        most = max(abs(self.low), abs(self.high)) or 1
+        after = (
+            [[0.5 + 0.5 * v / most for v in row] for row in result["output"]] if result["signed"] else result["output"]
+        )
+        pictures = still.picture("before", self.image), still.picture("after", after)
+        return still.card(
+            "Kernel lab", self.summary(), still.side_by_side(still.grid("kernel", self.kernel), *pictures)
+        )
+
+
+class CortexLab(Explainer, script="cortex_lab"):
+    """A cell of the visual cortex: what the retina sees, the cell's field, its spikes, and its tuning curve.
+
+    Angles are in degrees and point across the bar or the stripes: 0 is upright.
+    """
+
+    cell = t.Enum(recording.CELLS, recording.SIMPLE).tag(**put_in())
+    prefers = t.Int(60, help="the cell's own angle").tag(**put_in())
+    stimulus = t.Enum(recording.STIMULI, recording.BAR).tag(**put_in())
+    angle = t.Int(0, help="of the stimulus").tag(**put_in())
+    position = t.Int(0, help="of the bar, in pixels from the middle").tag(**put_in())
+    phase = t.Int(0, help="of the stripes, in degrees").tag(**put_in())
+
+    rate = t.Float(read_only=True, help="spikes per second").tag(**put_out())
+    curve = t.List(t.Float(), read_only=True, help="the rates at 0, 5, ..., 175 degrees").tag(**put_out())
+
+    def results(self):
+        result = recording.describe(self.inputs)
+        return {name: result[name] for name in ("rate", "curve")}
+
+    def summary(self):
+        return f"{round(self.rate)} spikes per second at {self.angle} degrees"
+
+    def still(self):
+        seen = recording.picture(self.inputs, self.angle).tolist()
+        field = recording.gabor(self.prefers, 0.0)
+        shown = (0.5 + 0.5 * field / abs(field).max()).tolist()
+        angles = range(0, 180, 3 * recording.STEP)
+        rates = [round(rate) for rate in self.curve[::3]]
+        return still.card(
+            "Recording from a cell",
+            self.summary(),
+            still.side_by_side(still.picture("the retina", seen, 4), still.picture("the cell's field", shown, 4)),
+            still.grid("angle, and spikes per second", [[f"{angle}°" for angle in angles], rates], limit=70),
+        )
