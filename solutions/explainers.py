@@ -51,6 +51,31 @@ layer.size, layer.parameters, layer.torch
 widgets.ConvStepper(at=[0, 1, 1])
 
 # %% [markdown]
+# ## How does a convolution become one matrix product?
+#
+# Each window becomes a column. Which numbers of the input stand in column 4, and in how many columns does the middle
+# of the input appear?
+
+# %%
+widgets.Im2colExplorer(n=5, k=3, at=4)
+
+# %% [markdown]
+# ## How do gradients come back through a convolution?
+#
+# Follow one weight, then one pixel. With a stride of 2, where do the zeros between the numbers of dL/dy come from?
+
+# %%
+widgets.BackwardStepper(look="dx", at=[2, 2])
+
+# %% [markdown]
+# ## Where does the gradient of a pooling layer go?
+#
+# The Stanford course's example. Make two numbers of a window equal: who gets the gradient?
+
+# %%
+widgets.PoolRouter()
+
+# %% [markdown]
 # ## What does a network cost, and what does it see?
 #
 # AlexNet's filters are 11, 5 and 3 wide. How much of the picture does one unit behind the third pooling layer see?
@@ -58,3 +83,19 @@ widgets.ConvStepper(at=[0, 1, 1])
 
 # %%
 widgets.StackTable("AlexNet")
+
+# %% [markdown]
+# ## What does a kernel do to a picture?
+#
+# What changes when Sobel's kernel is turned by 180 degrees? And a blur?
+
+# %%
+widgets.KernelLab(kernel="Sobel, to the right")
+
+# %% [markdown]
+# ## What does a cell of the visual cortex answer to?
+#
+# Find the angle that this cell prefers. Then move the bar aside, and try the same with a complex cell.
+
+# %%
+widgets.CortexLab(prefers=60)

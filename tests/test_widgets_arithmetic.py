@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import cnnkit as ck
-from cnnkit import shapes, widgets
-from cnnkit.widgets import backward, columns, routing, stacks, stepping
+from cnnkit import retina, shapes, widgets
+from cnnkit.widgets import backward, columns, kernels, recording, routing, stacks, stepping
 
 close = lambda got, expected: np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 seeds = st.integers(0, 2**32 - 1)
@@ -102,11 +102,11 @@ def test_a_network_of_ones_own_and_where_it_breaks():
 # BackwardStepper
 
 sides = st.tuples(st.integers(2, 7), st.integers(2, 7))
-kernels = st.tuples(st.integers(1, 3), st.integers(1, 3))
+kernel_sides = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
 @settings(max_examples=200)
-@given(sides, kernels, st.integers(1, 3), st.integers(0, 2), st.sampled_from(backward.LOOKS), seeds)
+@given(sides, kernel_sides, st.integers(1, 3), st.integers(0, 2), st.sampled_from(backward.LOOKS), seeds)
 def test_gradients_in_steps_equal_autograd(side, kernel, stride, pad, look, seed):
     x, w, dout, at = arrays(seed, side, kernel, (11, 11), (2,))
     layer = {"x": x, "w": w, "dout": dout, "stride": stride, "pad": pad, "look": look}
@@ -127,7 +127,7 @@ def test_gradients_in_steps_equal_autograd(side, kernel, stride, pad, look, seed
     close(result["products"], np.multiply(result["patch"], by))
 
 
-@given(sides, kernels, st.integers(1, 3), st.integers(0, 2), seeds)
+@given(sides, kernel_sides, st.integers(1, 3), st.integers(0, 2), seeds)
 def test_the_input_gradient_is_a_full_correlation_with_the_mirrored_filter(side, kernel, stride, pad, seed):
     x, w, dout = arrays(seed, side, kernel, (9, 9))
     layer = {"x": x, "w": w, "dout": dout, "stride": stride, "pad": pad, "look": backward.INPUT, "at": [0, 0]}
@@ -187,3 +187,70 @@ def test_column_k_is_patch_k(n, k, stride, pad, channels, at):
     close(column, np.ravel(result["patch"]))
     w = tensor(result["w"]).reshape(-1, channels, k, k)
     close(result["product"], F.conv2d(tensor(result["x"])[None], w, None, stride, pad)[0].flatten(1))
+
+
+# KernelLab
+
+
+@given(st.tuples(st.integers(3, 9), st.integers(3, 9)), st.booleans(), seeds)
+def test_a_kernel_on_a_picture_equals_torch(side, flip, seed):
+    image, kernel = arrays(seed, side, (3, 3))
+    result = kernels.describe({"image": image, "kernel": kernel, "flip": flip})
+    w = tensor(kernel).flip(0, 1) if flip else tensor(kernel)
+    output = F.conv2d(tensor(image)[None, None], w[None, None])[0, 0]
+    close(result["output"], output)
+    close([result["low"], result["high"], result["total"]], [output.min(), output.max(), w.sum()])
+
+
+def test_the_identity_changes_nothing():
+    lab = widgets.KernelLab()
+    inside = [row[1:-1] for row in lab.image[1:-1]]
+    assert lab.output == inside
+    lab.flip = True
+    assert lab.output == inside
+
+
+def test_turning_sobel_changes_the_sign_and_nothing_else():
+    lab = widgets.KernelLab(kernel="Sobel, to the right")
+    straight, extremes = np.array(lab.output), (lab.low, lab.high)
+    lab.flip = True
+    close(lab.output, -straight)
+    close((-lab.high, -lab.low), extremes)
+
+
+def test_kernels_and_pictures_that_do_not_fit_are_sentences():
+    assert widgets.KernelLab(image=np.ones((2, 9))).problem == "A window of 3 does not fit into 2 × 9."
+    assert widgets.KernelLab(kernel=[[1]]).problem == "The kernel must be 3 × 3."
+    assert "too many" in widgets.KernelLab(image=np.ones((3, 600))).problem
+    with pytest.raises(ValueError, match="there is no kernel Prewitt; there are identity"):
+        widgets.KernelLab(kernel="Prewitt")
+
+
+# CortexLab
+
+angles = st.integers(0, 35).map(lambda n: 5 * n)
+
+
+@given(angles, st.sampled_from(recording.CELLS), st.sampled_from(recording.STIMULI))
+def test_the_curve_peaks_at_the_cells_angle(prefers, cell, stimulus):
+    lab = widgets.CortexLab(prefers=prefers, cell=cell, stimulus=stimulus, angle=prefers)
+    assert recording.describe(lab.inputs)["peak"] == prefers
+    close(lab.rate, retina.BEST_RATE)
+    close(lab.curve[prefers // 5], lab.rate)
+    assert max(lab.curve) < lab.rate + 1e-6
+    assert lab.curve[(prefers + 90) % 180 // 5] < 0.05 * lab.rate
+
+
+@given(angles, st.integers(0, 359))
+def test_a_complex_cell_ignores_the_phase_and_a_simple_cell_does_not(prefers, phase):
+    lab = widgets.CortexLab(prefers=prefers, angle=prefers, stimulus=recording.GRATING, cell=recording.COMPLEX)
+    lab.phase = phase
+    assert abs(lab.rate - retina.BEST_RATE) < 0.05 * retina.BEST_RATE
+    lab.cell, lab.phase = recording.SIMPLE, 180
+    assert lab.rate == 0
+
+
+@given(angles, st.sampled_from([0.0, np.pi / 2]))
+def test_the_field_is_the_gabor_of_unit_01(angle, phase):
+    expected = ck.oracle.gabor(recording.SIZE, np.radians(angle), recording.WAVELENGTH, phase)
+    close(recording.gabor(angle, phase), expected)

@@ -81,12 +81,12 @@ export default explainer({
       const inWindow = (r, c) => r >= result.corner[0] && r < result.corner[0] + kh && c >= result.corner[1] && c < result.corner[1] + kw;
       const parts = weights
         ? [grid({ key: "met", label: `What weight (${i}, ${j}) met`, values: result.patch }), sign("×"), grid({ key: "by", label: "dL/dy", values: result.dout }), sign("="), grid({ key: "products", label: "Products: their sum is dL/dw", values: result.products })]
-        : [grid({ key: "spread", label: `dL/dy with ${stride - 1} zeros between and zeros around`, values: result.spread, cell: result.spread.length > 9 ? 22 : 26, frame: (r, c) => (inWindow(r, c) ? "warm" : null), faded: (r, c) => !isPlaced(r, c, kh, kw, stride, result.dout) && !inWindow(r, c) }), sign("×"), grid({ key: "mirrored", label: "Filter, turned by 180°", values: result.mirrored }), sign("="), grid({ key: "products", label: "Products: their sum is dL/dx", values: result.products })];
+        : [grid({ key: "spread", label: stride > 1 ? `dL/dy, a step of ${stride} from number to number, zeros around` : "dL/dy with zeros around", values: result.spread, cell: result.spread.length > 9 ? 22 : 26, frame: (r, c) => (inWindow(r, c) ? "warm" : null), faded: (r, c) => !isPlaced(r, c, kh, kw, stride, result.dout) && !inWindow(r, c) }), sign("×"), grid({ key: "mirrored", label: "Filter, turned by 180°", values: result.mirrored }), sign("="), grid({ key: "products", label: "Products: their sum is dL/dx", values: result.products })];
       const out = grid({ key: look, label: `dL/d${look[1]}: choose one`, values: result[look], cell: 34, at: [i, j], frame: (r, c) => (r === i && c === j ? "cold" : null), pick: (r, c) => ui.set({ at: [r, c] }) });
       const why = weights
         ? "Weight (i, j) touches one input in every window; each output hands back what it met times its own gradient."
         : "An input feeds every output whose window covers it: the mirrored filter, sliding over dL/dy one step at a time, collects them.";
-      ui.stage.replaceChildren(h("div", { class: "row top" }, input, kernel, dout), row(parts, sign("→"), out), h("p", { class: "quiet" }, `${why} db = ${short(result.db)}, the sum of dL/dy. In w and dL/dy, + and − change a number.`));
+      ui.stage.replaceChildren(h("div", { class: "flow top" }, input, kernel, dout), row(parts, sign("→"), out), h("p", { class: "quiet" }, `${why} db = ${short(result.db)}, the sum of dL/dy. In w and dL/dy, + and − change a number.`));
     };
   },
 });

@@ -143,10 +143,9 @@ class Ui {
     return control.node;
   }
 
-  labelled(label, input, ...rest) {
-    const id = unique("field");
-    input.id = id;
-    return h("div", { class: "field" }, h("label", { for: id }, label), input, ...rest);
+  labelled(label, input) {
+    input.id = unique("field");
+    return h("div", { class: "field" }, h("label", { for: input.id }, label), input);
   }
 
   // A field for a whole number; `axis` picks one of a pair. `also(value)` gives other changes that go with it.
@@ -202,7 +201,9 @@ class Ui {
       told.textContent = text;
       input.setAttribute("aria-valuetext", text);
     };
-    return this.add({ node: this.labelled(label, input, told), refresh }, where);
+    const node = this.labelled(label, input);
+    node.firstChild.after(told);
+    return this.add({ node, refresh }, where);
   }
 
   // `options`: values, or [value, label] pairs.
@@ -404,9 +405,8 @@ function walk(svg, rows, columns, pick, turn) {
 let resting = "";
 
 // Things side by side, wrapping where the page is narrow.
-export const row = (...children) => h("div", { class: "row" }, ...children);
+export const row = (...children) => h("div", { class: "flow" }, ...children);
 export const sign = (text) => h("div", { class: "sign" }, text);
-export const note = (...children) => h("p", { class: "note" }, ...children);
 
 // A model for pages without a kernel.
 export class PageModel {

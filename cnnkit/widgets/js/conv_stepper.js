@@ -112,7 +112,7 @@ export default explainer({
         },
       }));
       const who = pointed ? `Dashed: what reads input (${pointed.join(", ")}).` : "Point at an output to see its window, at an input to see who reads it. In a filter, + and − change a weight.";
-      ui.stage.replaceChildren(h("div", { class: "row top" }, h("div", {}, channels), h("div", { class: "column" }, outputs)), h("p", { class: "quiet" }, who));
+      ui.stage.replaceChildren(h("div", { class: "flow top" }, h("div", {}, channels), h("div", { class: "pile" }, outputs)), h("p", { class: "quiet" }, who));
     };
   },
 });

@@ -84,7 +84,7 @@ export default explainer({
     const [spikes, curve] = [h("div", {}), h("div", {})];
     const figure = (label, node) => h("figure", {}, h("figcaption", {}, label), node);
     const ownFigure = figure("The cell's field", own);
-    ui.stage.append(h("div", { class: "row top" }, figure("The retina", seen), ownFigure, h("div", { class: "column" }, spikes, curve)));
+    ui.stage.append(h("div", { class: "flow top" }, figure("The retina", seen), ownFigure, h("div", { class: "pile" }, spikes, curve)));
     return () => {
       const lab = ui.state(INPUTS);
       const result = compute(lab);
@@ -136,7 +136,7 @@ function train(rate, lab) {
   const times = range(1000).filter(() => random() < rate / 1000);
   const { width, left } = CURVE;
   const x = (ms) => left + (ms / 1000) * (width - left - 8);
-  return s("svg", { width, height: 34, viewBox: `0 0 ${width} 34`, role: "img", "aria-label": `${times.length} spikes in one second` },
+  return s("svg", { class: "chart", width, height: 34, viewBox: `0 0 ${width} 34`, role: "img", "aria-label": `${times.length} spikes in one second` },
     s("line", { x1: left, x2: width - 8, y1: 30, y2: 30, class: "line" }),
     times.map((ms) => s("line", { x1: x(ms), x2: x(ms), y1: 4, y2: 28, class: "line" })));
 }
@@ -148,7 +148,7 @@ function plot(recorded, whole, angle) {
   const points = [...recorded].sort(([a], [b]) => a - b);
   const best = points.reduce((most, point) => (point[1] > most[1] ? point : most));
   const words = `Tuning curve. Recorded ${points.length} angles; the largest rate is ${Math.round(best[1])} spikes per second at ${best[0]} degrees.`;
-  return s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words },
+  return s("svg", { class: "chart", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words },
     s("line", { x1: left, x2: width - 8, y1: y(0), y2: y(0), class: "line" }), s("line", { x1: left, x2: left, y1: top, y2: y(0), class: "line" }),
     [0, 45, 90, 135, 175].map((tick) => s("text", { x: x(tick), y: y(0) + 13, "font-size": 11 }, `${tick}°`)),
     [0, 30, 60].map((tick) => s("text", { x: left - 6, y: y(tick), "font-size": 11, class: "right" }, String(tick))),

@@ -73,8 +73,8 @@ export default explainer({
       const product = grid({ key: "product", label: `Filters times columns, ${FILTERS} × ${count}: the outputs`, values: result.product, cell: Math.max(cell, 30), limit: 0, frame: column });
       const pixels = layer.n ** 2 * channels;
       ui.stage.replaceChildren(
-        h("div", { class: "row top" }, h("div", { class: "column" }, inputs), output, matrix),
-        h("div", { class: "row" }, w, sign("×"), h("span", {}, "columns"), sign("="), product),
+        h("div", { class: "flow top" }, h("div", { class: "pile" }, inputs), output, matrix),
+        h("div", { class: "flow" }, w, sign("×"), h("span", {}, "columns"), sign("="), product),
         h("p", { class: "quiet" }, `The input has ${pixels} numbers, its columns ${rows}·${count} = ${rows * count}: im2col pays in memory for one large matrix product.`),
       );
     };

@@ -60,7 +60,7 @@ export default explainer({
     const [before, after] = [h("canvas", { role: "img" }), h("canvas", { role: "img" })];
     const told = h("p", { class: "quiet" });
     const picture = (label, canvas) => h("figure", {}, h("figcaption", {}, label), canvas);
-    ui.stage.append(h("div", { class: "row top" }, weights, picture("Before", before), picture("After", after)), told);
+    ui.stage.append(h("div", { class: "flow top" }, weights, picture("Before", before), picture("After", after)), told);
     let shown = null;
     return () => {
       const lab = { image: ui.get("image"), kernel: ui.get("kernel"), flip: ui.get("flip") };
@@ -93,7 +93,7 @@ function paint(canvas, rows, shade) {
   const [height, width] = [rows.length, rows[0].length];
   canvas.width = width;
   canvas.height = height;
-  const scale = Math.max(1, Math.round(320 / Math.max(height, width)));
+  const scale = Math.max(1, Math.round(280 / Math.max(height, width)));
   canvas.style.width = `${width * scale}px`;
   const context = canvas.getContext("2d");
   const data = context.createImageData(width, height);

@@ -75,7 +75,7 @@ export default explainer({
       const dout = grid({ key: "dout", label: "dL/dy", values: result.dout, cell: 40, at: [i, j], pick: look, turn: change("dout", result.dout), frame: chosen });
       const dx = grid({ key: "dx", label: "dL/dx", values: result.dx, frame: (r, c) => (isSource(r, c) ? "warm" : inWindow(r, c) ? "cold" : null) });
       ui.stage.replaceChildren(
-        h("div", { class: "row" }, x, sign("→"), y), h("div", { class: "row" }, dx, sign("←"), dout),
+        h("div", { class: "flow" }, x, sign("→"), y), h("div", { class: "flow" }, dx, sign("←"), dout),
         h("p", { class: "quiet" }, `dL/dy sums to ${short(result.given)}, dL/dx to ${short(result.kept)}: pooling moves gradients and loses none. Solid frame: where the output came from; dashed: the rest of its window. In x and dL/dy, + and − change a number.`),
       );
     };

@@ -325,7 +325,7 @@ export default explainer({
         ...(result.problem ? [] : formulas(layer, result)),
         suggestions(ui, result),
         ...(result.problem ? [] : result.sides.map((side, axis) => fit(ui, layer, side, result.sides.length > 1 ? axis : null))),
-        ...(result.problem ? [] : [plane(layer, result, at, look), lines(result), h("div", { class: "row" }, copy, addButton(ui, layer, result))]),
+        ...(result.problem ? [] : [plane(layer, result, at, look), lines(result), h("div", { class: "flow" }, copy, addButton(ui, layer, result))]),
         stackView(ui),
       );
     };
@@ -356,7 +356,7 @@ function formulas(layer, result) {
 
 function suggestions(ui, result) {
   if (!result.suggestions.length) return h("span", {});
-  return h("div", { class: "row" }, h("span", {}, result.problem ? "What would work:" : "What would fit exactly:"),
+  return h("div", { class: "flow" }, h("span", {}, result.problem ? "What would work:" : "What would fit exactly:"),
     result.suggestions.map(({ text, change }) => h("button", { type: "button", "data-key": `suggestion-${text}`, onclick: () => ui.set(change) }, text)));
 }
 
@@ -438,7 +438,7 @@ function plane(layer, result, at, look) {
     values: range(rows.size).map((r) => range(columns.size).map((c) => `${r},${c}`)),
     frame: (r, c) => (r === i && c === j ? "warm" : null),
   });
-  return h("div", { class: "row top" }, input, output);
+  return h("div", { class: "flow top" }, input, output);
 }
 
 function addButton(ui, layer, result) {

@@ -140,7 +140,7 @@ export default explainer({
 
     const change = (index, changes) => ui.set({ layers: ui.get("layers").map((layer, i) => (i === index ? { ...layer, ...changes } : layer)) });
     const editor = new Editor(ui, () => chosen, change);
-    const table = h("div", { class: "table" });
+    const table = h("div", { class: "scroller" });
     ui.stage.append(table, editor.node);
     table.addEventListener("keydown", (event) => {
       const move = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -182,7 +182,7 @@ class Editor {
     this.heading = h("strong", {});
     this.fields = h("fieldset", { "aria-label": "The chosen layer" });
     this.buttons = h("div", { class: "bar" });
-    this.node = h("div", { class: "column" }, this.heading, this.fields, this.buttons);
+    this.node = h("div", { class: "pile" }, this.heading, this.fields, this.buttons);
     this.kind = null;
   }
 
