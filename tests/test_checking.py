@@ -215,6 +215,23 @@ def test_an_endless_loop_is_stopped(monkeypatch):
     assert [case.message for case in result.cases[1:]] == [calling.NOT_RUN.error.message] * (len(result.cases) - 1)
 
 
+def test_waiting_is_stopped_later_than_work(monkeypatch):
+    """A machine that is busy with other things makes a right answer wait, too."""
+    monkeypatch.setattr(calling, "CALL_SECONDS", 0.2)
+    waited = []
+
+    def waiting(x, p):
+        started = time.monotonic()
+        time.sleep(0.4 if not waited else 60)
+        waited.append(time.monotonic() - started)
+        return right(x, p)
+
+    result = evaluate("zero_pad", waiting)
+    assert waited[0] >= 0.4
+    assert [case.passed for case in result.cases[:2]] == [True, False]
+    assert "stopped after 0.2 s" in result.cases[1].message
+
+
 def test_a_swallowed_alarm_rings_again(monkeypatch):
     monkeypatch.setattr(calling, "CALL_SECONDS", 0.2)
 
