@@ -11,7 +11,7 @@ to_use     := .venv/installed-to-use
 to_develop := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help lab grade grade-all test hostile lint build release bench
+.PHONY: help lab grade grade-all test hostile lint build release site bench
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ build: $(to_use)  ## build the notebooks from solutions/
 
 release: $(to_use)  ## make the archive that students get
 	@$(bin)/autograder release
+
+site: $(to_develop)  ## build the course's site
+	$(bin)/python -m autograder.site
 
 bench: $(to_develop)  ## run the benchmarks
 	@set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(bin)/python "$$benchmark"; done

@@ -198,7 +198,7 @@ def test_make_knows_how_to_make_each_target(target, house):
 
 
 @pytest.mark.parametrize(
-    "target", ["lab", "grade", "grade-all", "test", "hostile", "build", "release", "bench", "lint"]
+    "target", ["lab", "grade", "grade-all", "test", "hostile", "build", "release", "site", "bench", "lint"]
 )
 def test_a_target_on_a_fresh_clone_installs_first(target, house):
     lines = run("make", "-n", target, cwd=house).stdout.splitlines()
@@ -327,7 +327,7 @@ def test_set_up_names_a_venv_that_does_not_run(house):
 
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
 def test_a_system_package_that_stays_missing_is_named_and_fails_ci(ci, code, house):
-    for program in ["dpkg-query", "apt-get", "sudo"]:
+    for program in ["dpkg-query", "apt-get", "sudo", "npm"]:
         stand_in(house / "bin" / program, "exit 1")
     result = run("scripts/system-packages", cwd=house, path=house / "bin", CI=ci)
     assert result.returncode == code
@@ -335,9 +335,10 @@ def test_a_system_package_that_stays_missing_is_named_and_fails_ci(ci, code, hou
 
 
 def test_missing_system_packages_are_installed(house):
-    stand_in(house / "bin/dpkg-query", 'case "$4" in chromium) exit 1;; *) printf installed;; esac')
+    stand_in(house / "bin/dpkg-query", 'case "$4" in chromium|node-*) exit 1;; *) printf installed;; esac')
     stand_in(house / "bin/apt-get", f'echo "$@" >> "{house}/calls"')
+    stand_in(house / "bin/npm", "exit 1")
     stand_in(house / "bin/id", "echo 0")
     result = run("scripts/system-packages", cwd=house, path=house / "bin", CI="true")
     assert result.returncode == 0, result.stderr
-    assert calls(house)[-1] == "install -qq -y --no-install-recommends chromium"
+    assert calls(house)[-1] == "install -qq -y --no-install-recommends chromium node-configurable-http-proxy"

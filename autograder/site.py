@@ -1,0 +1,180 @@
+"""The course's site: every unit as a page, the explainers, the guides, the reference, what was measured.
+
+    python -m autograder.site [FOLDER]
+
+Sphinx reads a folder that is put together from ``docs/`` and from what the course has: units that were run once, with
+their solutions taken out, and the benchmarks' tables.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbgrader.utils import is_grade, is_solution
+from sphinx.cmd.build import build_main
+
+from autograder import build
+from autograder.executed import executed
+from autograder.nbgrader_config import ROOT
+from cnnkit import exercises
+from cnnkit.widgets import page as explainers
+
+LINK = re.compile(r"\(\.\./(\d\d-[\w-]+)/\1\.ipynb")
+
+
+def make(output=None, root=ROOT, units=None):
+    """Build the site.
+
+    Args:
+        output: folder for its pages; ``build/site/html`` by default.
+        root: the repository.
+        units: names of the units to show; None for all.
+
+    Returns:
+        Sphinx's exit status. Warnings are errors.
+
+    Raises:
+        BuildError: a unit does not run to its end.
+    """
+    root = Path(root)
+    work = root / "build" / "site"
+    assemble(work / "source", root, units)
+    output = Path(output or work / "html")
+    return build_main(
+        ["-W", "--keep-going", "-q", "-j", "auto", "-d", str(work / "doctrees"), str(work / "source"), str(output)]
+    )
+
+
+def assemble(folder, root=ROOT, units=None):
+    """Put together what Sphinx reads. Files that are as they were are left alone, so that Sphinx need not read them."""
+    folder, root = Path(folder), Path(root)
+    wanted = {}
+    for path in sorted((root / "docs").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            wanted[path.relative_to(root / "docs")] = path.read_bytes()
+    names = list(units or build.units(root))
+    pages = {unit: shown(executed(unit, root), unit, root) for unit in names}
+    for unit, nb in pages.items():
+        wanted[Path("units") / f"{unit}.ipynb"] = (nbformat.writes(nb) + "\n").encode()
+    wanted[Path("units.md")] = _map(pages).encode()
+    wanted[Path("benchmarks.md")] = _benchmarks(root / "docs" / "benchmarks").encode()
+    wanted[Path("_extra") / "explainers.html"] = explainers.page(explainers.all_explainers()).encode()
+    _update(folder, wanted)
+
+
+def shown(notebook, unit, root=ROOT):
+    """What the site shows of an executed notebook: with stubs for solutions, without the outputs of checks.
+
+    Raises:
+        BuildError: a line of a solution is left in it.
+    """
+    source = build.source_notebook(Path(root) / "solutions" / unit / f"{unit}.py")
+    stubs = {cell.id: cell.source for cell in build.student_notebook(source).cells}
+    nb = nbformat.from_dict(notebook)
+    for cell in nb.cells:
+        if is_solution(cell):
+            cell.source = stubs[cell.id]
+        cell.source = LINK.sub(r"(\1.ipynb", cell.source)
+        if cell.cell_type == "code":
+            graded = is_solution(cell) or is_grade(cell)
+            cell.outputs = [] if graded else [still(output) for output in cell.outputs if not _is_progress(output)]
+    bare = nbformat.from_dict(nb)
+    told = []
+    for cell in bare.cells:
+        if cell.cell_type == "code":
+            told += [json.dumps(output) for output in cell.outputs]
+            cell.outputs, cell.execution_count = [], None
+    bare.cells.append(nbformat.v4.new_markdown_cell("\n".join(told), id="outputs"))
+    build.refuse_leaks(bare, source, f"the page of {unit}")
+    return nb
+
+
+def still(output):
+    """An output without its widget, which needs a kernel, where a picture stands for it."""
+    data = output.get("data", {})
+    if "text/html" in data:
+        data.pop("application/vnd.jupyter.widget-view+json", None)
+    return output
+
+
+def _is_progress(output):
+    return output.output_type == "stream" and output.name == "stderr"
+
+
+def title(notebook):
+    """The heading of a notebook."""
+    first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
+    return first.source.splitlines()[0].lstrip("# ").strip()
+
+
+def _map(pages):
+    """The page that lists the units, with what is to be done in each."""
+    rows = []
+    for unit, notebook in pages.items():
+        names = exercises.names(unit)
+        points = sum(exercises.get(name).max_score for name in names)
+        written = sum(c.metadata.nbgrader.points for c in notebook.cells if is_grade(c) and is_solution(c))
+        listed = ", ".join(f"`{name}`" for name in names)
+        rows.append(f"| [{title(notebook)}](units/{unit}.ipynb) | {listed} | {len(names)} | {points + written:g} |")
+    table = "\n".join(["| unit | exercises | how many | points |", "|:--|:--|--:|--:|", *rows])
+    contents = "\n".join(f"units/{unit}" for unit in pages)
+    return (
+        "# The course\n\nEvery unit as a page to read, with its figures; the exercises are stubs here, as in the "
+        "notebook that you work in. Units do not depend on your solutions to earlier ones.\n\n"
+        f":::{{container}} course-map\n{table}\n:::\n\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
+    )
+
+
+def _benchmarks(folder):
+    """The page of what was measured, from the files that ``benchmarks/`` saved."""
+    parts = [
+        "# Benchmarks",
+        "Measured by the programs in `benchmarks/`, each beside a peer in the same run; `make bench` measures anew. "
+        "Times hold for the machine that is named; ratios travel better.",
+    ]
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts += [f"## {found['title']}", found["note"], _table(found["columns"], found["rows"])]
+        if path.with_suffix(".svg").is_file():
+            parts.append(f"```{{image}} benchmarks/{path.stem}.svg\n:alt: {' '.join(found['picture'].split())}\n```")
+        parts.append(f"*Measured on {found['date']}: {found['machine']}.*")
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns, rows):
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in [columns, *rows]]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + ":--|" * len(columns), *lines[1:]])
+
+
+def _update(folder, wanted):
+    """Make a folder hold these files and no others."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.relative_to(folder) not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def main(arguments):
+    if len(arguments) > 1 or arguments[:1] in (["-h"], ["--help"]):
+        print(__doc__.strip())
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+    output = Path(arguments[0]) if arguments else ROOT / "build" / "site" / "html"
+    try:
+        status = make(output)
+    except build.BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if status == 0:
+        print(f"Site: {output / 'index.html'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
