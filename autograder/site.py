@@ -60,7 +60,7 @@ def assemble(folder, root=ROOT, units=None):
         wanted[Path("units") / f"{unit}.ipynb"] = (nbformat.writes(nb) + "\n").encode()
     wanted[Path("units.md")] = _map(pages).encode()
     wanted[Path("benchmarks.md")] = _benchmarks(root / "docs" / "benchmarks").encode()
-    wanted[Path("_extra") / "explainers.html"] = explainers.page(explainers.all_explainers()).encode()
+    wanted[Path("_extra") / "all-explainers.html"] = explainers.page(explainers.all_explainers()).encode()
     _update(folder, wanted)
 
 

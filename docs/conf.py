@@ -6,8 +6,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
 
 project = "Convolutional networks"
-author = "the course's authors"
-copyright = "text and figures CC BY 4.0, code BSD 3-Clause"
 html_title = "A course on convolutional networks"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathml"]
@@ -30,8 +28,15 @@ html_theme_options = {
     "show_toc_level": 2,
     "use_download_button": False,
     "use_fullscreen_button": False,
-    "home_page_in_toc": True,
+    # One search box, in the sidebar, and no bar above it.
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
+    "footer_content_items": ["extra-footer"],
+    "extra_footer": "<p>Text and figures: CC BY 4.0. Code: BSD 3-Clause.</p>",
 }
+html_context = {"default_mode": "auto"}
 html_copy_source = False
 html_show_sourcelink = False
 
