@@ -4,6 +4,7 @@ Workers get and return plain data and hold no credentials. The coordinator alone
 autograded notebooks and the gradebook, then the pages. A run that was killed goes on from the journal.
 """
 
+import contextlib
 import csv
 import difflib
 import io
@@ -27,6 +28,8 @@ from autograder.sandbox import Limits
 from autograder.score import Graded
 
 JOURNAL = "journal.jsonl"
+EXCHANGED = ("timestamp.txt", "submission_secret.txt")
+"""What nbgrader's exchange puts beside a submission and asks for beside its feedback page."""
 BATCH_SECONDS = 2.0
 """How long results may wait before they go into the gradebook together."""
 
@@ -244,6 +247,7 @@ def publish(output, book, journal, summary, pages=True):
         if pages:
             marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
             links[who] = feedback.write(output, *who, Graded.from_dict(result), marks)
+            _copy_exchanged(output.joinpath("autograded", *who), links[who].parent)
     _flag_similar(summary.rows, shapes)
     _write_atomically(output / "grades.csv", _csv(summary.rows))
     _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
@@ -353,6 +357,7 @@ class _Writer:
         for name, submission in self._waiting.items():
             notebook = nbformat.from_dict(self._journal.result(name)["notebook"])
             _write_atomically(self._path(submission), nbformat.writes(notebook) + "\n")
+            _copy_exchanged(submission.path.parent, self._path(submission).parent)
             timestamp = gradebook.read_timestamp(submission.path.parent)
             name = self._names.get(submission.student)
             self._book.write(submission.student, submission.unit, notebook, timestamp, name)
@@ -391,6 +396,12 @@ def _csv(rows):
         marks = f"{row.score:g}", f"{row.max_score:g}"
         out.writerow([row.student, row.unit, row.exercise, *marks, row.bug, ";".join(row.flags)])
     return text.getvalue()
+
+
+def _copy_exchanged(here, there):
+    for name in EXCHANGED:
+        with contextlib.suppress(Refusal, UnicodeDecodeError):
+            _write_atomically(there / name, ingest.load(here / name).decode())
 
 
 def _write_atomically(path, text):
