@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "_ext"))
 project = "Convolutional networks"
 html_title = "A course on convolutional networks"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathml"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml"]
 exclude_patterns = ["_ext", "README.md"]
 nitpicky = False
 
@@ -38,6 +38,8 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 html_copy_source = False
+html_use_index = False
+html_domain_indices = False
 html_show_sourcelink = False
 
 autodoc_member_order = "bysource"

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -87,8 +88,8 @@ class User:
     def feedback(self):
         """The text of the one page that was fetched."""
         (folder,) = self.ask("GET", f"api/contents/{UNIT}/feedback")["content"]
-        (page,) = self.ask("GET", f"api/contents/{folder['path']}")["content"]
-        return self.ask("GET", f"api/contents/{page['path']}")["content"]
+        (page,) = self.ask("GET", f"api/contents/{quote(folder['path'])}")["content"]
+        return self.ask("GET", f"api/contents/{quote(page['path'])}")["content"]
 
     def work(self, answer):
         """Write an answer into the fetched notebook."""

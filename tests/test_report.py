@@ -246,6 +246,55 @@ def test_the_report_links_to_feedback_and_names_the_refused():
     assert "x/99" in page.text
 
 
+UNIT = "03-conv-forward"
+
+
+def details():
+    """What a run notes: a known mistake of two students, a written answer read and one not, a late student."""
+    found = report.Details({("student 0", UNIT): 2.0})
+    for student, waiting in (("student 1", True), ("student 0", False)):
+        answered = graded(answer=lambda x: x * x)
+        answered.seconds = 1.5
+        scores = {"practice": Score(0, 1), "why": Score(2, 3, manual=not waiting, waiting=waiting)}
+        found.add((student, UNIT), answered.to_dict(), scores)
+    return found
+
+
+def test_the_report_shows_an_example_of_a_mistake():
+    rows = [Row(f"student {i}", UNIT, "practice", 0, 1, "squared", (), "Twice <x>.") for i in range(2)]
+    page = read_report(report.render(Summary(rows), {}, Path("report"), details()))
+    assert "2 students, 100 %" in page.text and "Twice <x>." in page.text
+    assert "what student 1 wrote" in page.text and "return x * x" in page.text
+    assert "A failing case" in page.text and "what student 0 wrote" not in page.text
+
+
+def test_a_long_answer_is_cut_and_says_so():
+    code = "\n".join(f"x = {i}" for i in range(100))
+    assert report._excerpt(code).splitlines()[-2:] == ["x = 39", "# ... 60 lines more"]
+
+
+def test_the_report_has_marks_by_hand_what_waits_and_what_was_late():
+    rows = [Row(f"student {i}", UNIT, "practice", 1, 1) for i in range(2)]
+    page = read_report(report.render(Summary(rows), {}, Path("report"), details()))
+    titles = [a["title"] for tag, a in page.tags if tag == "td" and a.get("title", "").startswith("why")]
+    assert titles == ["why: 2 of 3; to read", "why: 2 of 3; by hand"]
+    assert "1to be read by a person" in page.text and "1lost points for being late" in page.text
+    totals = [a["data-sort"] for tag, a in page.tags if "data-sort" in a and a.get("class") == "number"]
+    assert totals == ["3.0", "1.0"]
+    assert "took 1.5 s at the median and 3 s for all together" in page.text
+
+
+def test_notes_are_counted_with_who_and_what_they_mean():
+    rows = [
+        Row("ann", UNIT, "im2col", 0, 6, flags=("timeout",)),
+        Row("ann", UNIT, "zero_pad", 0, 2, flags=("timeout",)),
+        Row("bob", UNIT, "im2col", 6, 6, flags=("something new",)),
+    ]
+    text = read_report(report.render(Summary(rows), {}, Path("report"))).text
+    assert "too long2stopped when its time was overann: im2col, zero_pad" in text.replace("\n", "")
+    assert "something new1bob: im2col" in text.replace("\n", "")
+
+
 def test_an_empty_class_has_a_report():
     assert "0 students" in read_report(report.render(Summary(), {}, Path("report"))).text
 

@@ -28,7 +28,11 @@ def html(tmp_path_factory):
 @pytest.fixture(scope="module")
 def pages(html):
     """``{path below the site: Page}``."""
-    return {path.relative_to(html).as_posix(): Page(path) for path in sorted(html.rglob("*.html"))}
+    return {
+        path.relative_to(html).as_posix(): Page(path)
+        for path in sorted(html.rglob("*.html"))
+        if "_static" not in path.parts
+    }
 
 
 class Page(HTMLParser):
@@ -127,14 +131,14 @@ def test_no_page_is_wider_than_a_phone(visit, html, pages, screenshot):
         beyond = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if beyond > 0:
             wide[name] = beyond
-    assert wide == {}
+    assert not wide, wide
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_both_themes(visit, screenshot, theme):
     page = visit(f"units/{UNITS[1]}.html", color_scheme=theme)
     assert page.evaluate("document.documentElement.dataset.theme") == theme
-    page.locator("img").first.scroll_into_view_if_needed()
+    page.locator(".cell_output svg, .cell_output img").first.scroll_into_view_if_needed()
     screenshot(page, f"site-unit-{theme}")
 
 
@@ -148,9 +152,7 @@ def test_the_explainers_answer_without_a_kernel(visit, screenshot):
     page = visit("explainers.html", viewport={"width": 1300, "height": 1000})
     frame = page.frame_locator("iframe.explainers")
     calculator = frame.locator("#SizeCalculator")
+    expect(calculator.locator(".result")).to_contain_text("2.33: does not fit. PyTorch: 2.")
     calculator.get_by_label("Input size N", exact=True).fill("8")
-    expect(calculator.locator(".result")).to_contain_text("8")
-    before = calculator.locator(".result").inner_text()
-    calculator.get_by_label("Input size N", exact=True).fill("32")
-    expect(calculator.locator(".result")).not_to_have_text(before)
+    expect(calculator.locator(".result")).to_contain_text("2.67: does not fit. PyTorch: 2.")
     screenshot(page, "site-explainers")
