@@ -119,10 +119,9 @@ def assemble(folder, root=ROOT):
         shutil.copytree(
             root / name, folder / name, ignore=shutil.ignore_patterns(*LEFT_OUT), copy_function=shutil.copyfile
         )
-    for unit in build.units(root):
-        source = build.source_notebook(root / "solutions" / unit / f"{unit}.py")
-        path = folder / "notebooks" / unit / f"{unit}.ipynb"
-        path.parent.mkdir(parents=True)
+    for parts, source in _sources(root).items():
+        path = folder.joinpath("notebooks", *parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(nbformat.writes(build.student_notebook(source)) + "\n", encoding="utf-8")
     project = _project(root)
     environment = jinja2.Environment(
@@ -151,7 +150,7 @@ class Scanner:
 
     def __init__(self, root=ROOT, canaries=()):
         root = Path(root)
-        self._sources = {u: build.source_notebook(root / "solutions" / u / f"{u}.py") for u in build.units(root)}
+        self._sources = _sources(root)
         self._texts = (*MARKS, *canaries)
         self._seeds = _seeds(root)
         self._lines, self._whole = {}, {}
@@ -186,8 +185,8 @@ class Scanner:
             return "is the instructor's"
         if parts[0] not in TOP or parts[-1].startswith("."):
             return "is no part of a bundle"
-        if parts[0] == "notebooks" and path.is_file() and tuple(parts[1:]) not in map(_home, self._sources):
-            return "is no unit's notebook"
+        if parts[0] == "notebooks" and path.is_file() and tuple(parts[1:]) not in self._sources:
+            return "is no notebook of the course"
         return ""
 
     def _in_file(self, path):
@@ -209,7 +208,8 @@ class Scanner:
         except Exception as error:  # nbformat has no one error for what is no notebook
             yield f"is no notebook: {type(error).__name__}"
             return
-        if source := self._sources.get(path.stem):
+        source = self._sources.get(_home(path.stem)) or self._sources.get((path.name,))
+        if source:
             try:
                 build.refuse_leaks(nb, source, "")
             except build.BuildError as error:
@@ -228,6 +228,13 @@ class Scanner:
 def _telling(lines):
     """The lines of a solution that give it away: long enough, and no comments."""
     return [line for line in lines if len(build.compact(line)) >= build.TELLING and not line.lstrip().startswith("#")]
+
+
+def _sources(root):
+    """``{path below notebooks/, as a tuple: source notebook}`` of all that students get."""
+    solutions = root / "solutions"
+    units = {_home(unit): build.source_notebook(solutions / unit / f"{unit}.py") for unit in build.units(root)}
+    return units | {(f"{path.stem}.ipynb",): build.plain_notebook(path) for path in sorted(solutions.glob("*.py"))}
 
 
 def _home(unit):

@@ -81,7 +81,7 @@ def test_constraints_are_exact_public_versions_each_named_once():
     [
         ("cnnkit", []),
         ("solutions", []),
-        ("autograder", ["grading"]),
+        ("autograder", ["grading", "site"]),
         ("benchmarks", ["grading", "dev"]),
         ("tests", ["grading", "dev"]),
     ],

@@ -249,7 +249,8 @@ def test_the_data_of_the_bundle_is_read(unpacked):
 
 
 def test_the_notebooks_are_those_of_the_repository(unpacked):
-    ours = {p.relative_to(ROOT): p.read_bytes() for p in ROOT.glob("notebooks/*/*.ipynb")}
+    names = [*ROOT.glob("notebooks/*/*.ipynb"), *ROOT.glob("notebooks/*.ipynb")]
+    ours = {p.relative_to(ROOT): p.read_bytes() for p in names}
     assert {p.relative_to(unpacked): p.read_bytes() for p in unpacked.rglob("*.ipynb")} == ours
 
 
