@@ -46,7 +46,7 @@ from cnnkit import check, oracle, retina
 rng = np.random.default_rng(0)
 
 # %% tags=["demo"]
-from cnnkit import plot
+from cnnkit import plot, widgets
 
 # %% tags=["demo", "hide-input"]
 events = [  # year, what, how far above or below the line, colour
@@ -506,6 +506,23 @@ energies = np.array([oracle.complex_cell(x, even, odd) for x in stripes])
 alone = np.array([oracle.simple_cell(x, even) for x in stripes])
 assert energies.min() > 0.99 * energies.max()
 assert (alone == 0).sum() >= 11  # silent for half of all phases
+
+# %% [markdown]
+# Record from both kinds. The cell below prefers 60°, and stripes at its angle lie on the retina.
+#
+# **Predict.** What will the simple cell do while you slide the *phase* of the stripes, and what the complex one? What
+# will either do when you turn the *angle*?
+
+# %% tags=["demo"]
+widgets.CortexLab(cell="simple", stimulus="grating", prefers=60, angle=60)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The simple cell rises and falls with the phase and is silent for half of it. The complex cell does not notice. Both are
+# as strict about the angle as before: the one has given up the place, not the direction.
+#
+# </details>
 
 # %% [markdown]
 # ### Exercise: `complex_cell`

@@ -47,7 +47,7 @@ from cnnkit import check
 rng = np.random.default_rng(0)
 
 # %% tags=["demo"]
-from cnnkit import data, oracle, plot
+from cnnkit import data, oracle, plot, widgets
 
 photo = data.photo()
 photo.shape
@@ -434,6 +434,21 @@ assert np.array_equal(S_x[::-1, ::-1], sobel_x) and np.array_equal(S_y[::-1, ::-
 angles = np.radians(np.arange(0, 91))
 excess = abs(np.cos(angles)) + abs(np.sin(angles))
 assert np.isclose(excess[[0, 90]], 1).all() and excess.argmax() == 45 and round(excess.max(), 2) == 1.41
+
+# %% [markdown]
+# **Predict.** Which of these kernels changes its answer when it is turned by 180°: identity, box blur, sharpening,
+# Sobel, Laplace? And how does the answer change? Then try it.
+
+# %% tags=["demo"]
+widgets.KernelLab(kernel="Sobel, to the right")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Only Sobel's. The others look the same when they are turned, so that convolution and correlation agree. Sobel's turns
+# into its own negative: what was bright becomes dark, and the picture is otherwise the same.
+#
+# </details>
 
 # %% [markdown]
 # ### Exercise: `sobel`

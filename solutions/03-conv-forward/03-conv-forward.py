@@ -45,7 +45,7 @@ from cnnkit import check
 rng = np.random.default_rng(0)
 
 # %% tags=["demo"]
-from cnnkit import plot
+from cnnkit import plot, widgets
 
 # %% [markdown]
 # ## 1 · One window
@@ -703,6 +703,28 @@ assert np.array_equal(slide(wide, kernel)[::3, ::3], slide(changed, kernel)[::3,
 assert slide(wide, kernel)[::3, ::3].shape == (2, 2)
 
 # %% [markdown]
+# **Predict.** A picture 7 wide, a filter of 3, a stride of 3: it does not fit. Change one of the numbers so that it
+# does. How many ways do you find that change it by one?
+#
+# <details><summary>Answer</summary>
+#
+# Four: stride 2, padding 1, a filter of 4, a picture of 6. In each of them the way that the window can go is a whole
+# number of steps.
+#
+# </details>
+
+# %%
+for n, k, s, p in ((7, 3, 2, 0), (7, 3, 3, 1), (7, 4, 3, 0), (6, 3, 3, 0)):
+    assert (n + 2 * p - k) % s == 0
+
+# %% [markdown]
+# The calculator below puts your numbers into the formula, draws the windows, and hatches what no window sees. It knows
+# more than this section: padding to the "same" size, rounding up, and the transposed convolution of a later unit.
+
+# %% tags=["demo"]
+widgets.SizeCalculator(n=7, k=3, stride=3)
+
+# %% [markdown]
 # ### Exercise: `conv_output_size`
 #
 # The formula above, with one more duty. Where not even one window fits, there is no output to have a size,
@@ -1039,6 +1061,28 @@ for f, i, j in np.ndindex(2, 3, 3):
     assert sums[-1] == deck_b_output[f, i, j]
 
 # %% [markdown]
+# Or let them go by: point at an output to see its window, at an input to see who reads it.
+#
+# **Predict.** Which inputs are read by all nine windows? Which by one only?
+
+# %% tags=["demo"]
+widgets.ConvStepper(x=volume[:, 1:-1, 1:-1], w=filters, b=biases, stride=2, pad=1, at=[0, 1, 1])
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# None by all nine. With stride 2 and a filter of 3, windows share one row or column with their neighbours: where two
+# such stripes cross, four windows read the same number, on the stripes two, elsewhere one.
+#
+# </details>
+
+# %%
+readers = np.zeros((7, 7), int)
+for i, j in np.ndindex(3, 3):
+    readers[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += 1
+assert readers.max() == 4 and sorted(set(readers.ravel().tolist())) == [1, 2, 4]
+
+# %% [markdown]
 # And now your own function, on the 5 × 5 × 3 input and with padding of its own:
 
 # %% tags=["demo"]
@@ -1201,6 +1245,26 @@ stride_last = 1 + (3 - 1) * 1 + (3 - 1) * 1
 assert (stride_first, stride_last) == (7, 5)
 
 # %% [markdown]
+# AlexNet starts with a filter of 11 at stride 4 and pools 3 × 3 at stride 2.
+#
+# **Predict.** How much of the picture does one value see behind that pooling? If the first stride were 2, which of the
+# fields further down would change?
+
+# %% tags=["demo"]
+widgets.StackTable("AlexNet")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# 19: eleven, and two more neighbours that lie four pixels apart. With a stride of 2 every field but the first would be
+# smaller: a stride halves the jump of all that comes after it. Choose the first row of the table and try.
+#
+# </details>
+
+# %%
+assert 11 + (3 - 1) * 4 == 19
+
+# %% [markdown]
 # ### Exercise: `receptive_field`
 #
 # The two arrows, layer by layer. A layer given as a pair has dilation 1.
@@ -1295,6 +1359,25 @@ for row, colour_ in ((0, plot.BLUE), (3, plot.VERMILION)):
     plot.text(ax, 6.4, matrix.top + row + 0.5, f"weight ({i}, {j})", size=9)
 plot.show(fig, "The same matrix by rows: row 0, of the upper left weight, is the upper left 3 by 3 block of the picture, "
           "and row 3, of the lower right weight, is the lower right block.")
+
+# %% [markdown]
+# **Predict.** Under a 3 × 3 filter at stride 1, in how many columns does the pixel in the middle of a 5 × 5 picture
+# stand? And the one in the corner? Count, then give the picture a second channel.
+
+# %% tags=["demo"]
+widgets.Im2colExplorer(n=5, k=3, at=4)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# In all nine, once with each weight; the corner in one. A second channel adds nine rows and not a single column.
+#
+# </details>
+
+# %%
+five = np.arange(25).reshape(5, 5)
+patches = np.stack([five[i : i + 3, j : j + 3].ravel() for i in range(3) for j in range(3)], axis=1)
+assert (patches == 12).sum() == 9 and (patches == 0).sum() == 1
 
 # %% [markdown]
 # With channels and a batch the order has to be agreed. Ours is that of the arrays themselves:

@@ -48,7 +48,7 @@ from cnnkit import check
 rng = np.random.default_rng(0)
 
 # %% tags=["demo"]
-from cnnkit import plot
+from cnnkit import plot, widgets
 
 # %% [markdown]
 # ## 1 · What is asked
@@ -426,6 +426,20 @@ plot.show(fig, "For each of the four weights the upstream gradient lies on a 2 b
 assert np.array_equal(forward(x, dout), dw)
 
 # %% [markdown]
+# **Predict.** With a stride of 2, which pixels does one weight meet? Walk through the weights, then set the stride
+# back to 1.
+
+# %% tags=["demo"]
+widgets.BackwardStepper(look="dw", stride=2)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Every second one, in both directions, beginning at the weight's own place: one pixel for each window.
+#
+# </details>
+
+# %% [markdown]
 # The window is as large as the *output*, and it has as many places as the filter has weights:
 # $(3 - 2 + 1) \times (3 - 2 + 1)$. On real sizes that looks odd. A layer of 3 × 3 filters on 224 × 224 pixels
 # has a backward pass in which a window of 222 × 222 slides to nine places.
@@ -755,6 +769,21 @@ for number, (title, cells) in enumerate(names.items()):
         plot.arrow(ax, (box.left - 1.6, box.y), (box.left - 0.3, box.y))
 plot.show(fig, "A 3 by 3 filter with our indices from 0 to 2, with deck b's from minus 1 to 1, with both signs changed, and "
           "turned by 180 degrees: changing the signs is the same as turning.")
+
+# %% [markdown]
+# **Predict.** How many zeros stand around the upstream gradient before the turned filter slides over it? Count them in
+# the drawing, for this filter of 3 × 3.
+
+# %% tags=["demo"]
+widgets.BackwardStepper(look="dx", at=[0, 0], stride=1, dout=[[1, -1, 0], [2, 3, 1], [0, 1, -2]])
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# $K - 1 = 2$ on every side: as many as let the filter touch the first value with its last weight. With a stride the
+# drawing gets zeros *between* the values, too. The next section says why.
+#
+# </details>
 
 # %% [markdown]
 # ## 8 · A stride

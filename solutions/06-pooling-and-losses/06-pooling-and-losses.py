@@ -44,7 +44,7 @@ from cnnkit import check
 rng = np.random.default_rng(6)
 
 # %% tags=["demo"]
-from cnnkit import plot
+from cnnkit import plot, widgets
 
 # %% [markdown]
 # ## 1 · Max pooling
@@ -544,6 +544,25 @@ for number, (name, gradient) in enumerate(rules.items()):
     plot.text(ax, box.x, 5.2, remark, size=9)
 plot.show(fig, "A window in which 2 stands twice, and where a gradient of 1 goes under three rules: 1 to each, which makes "
           "2 of 1; a half to each; all of it to the first.")
+
+# %% [markdown]
+# **Predict.** Here windows of 2 × 2 overlap, at stride 1, and there are ties. Which place gets the most, and what does
+# the whole gradient add up to?
+
+# %% tags=["demo"]
+widgets.PoolRouter(x=[[0, 2, 1], [2, 3, 3], [0, 3, 1]], dout=[[1, 1], [1, 1]], size=2, stride=1, at=[0, 1])
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The 3 in the middle gets all four: it is the first of the largest in every window. What arrived was 4, and 4 goes back.
+#
+# </details>
+
+# %%
+ties = np.array([[0, 2, 1], [2, 3, 3], [0, 3, 1]])
+firsts = [(i + k // 2, j + k % 2) for i, j in np.ndindex(2, 2) for k in [int(ties[i : i + 2, j : j + 2].argmax())]]
+assert firsts == [(1, 1)] * 4
 
 # %% [markdown]
 # ### Exercise: `max_pool_backward`
