@@ -10,6 +10,7 @@ All of it comes from reading the source; nothing is run. A student who knows how
 import ast
 import builtins
 import collections
+import functools
 import hashlib
 
 from autograder import ingest
@@ -80,7 +81,7 @@ def shapes(notebook, names):
     for cell in notebook.cells:
         name = ingest.solution_name(cell)
         if name in names:
-            tree = _parse(cell.source)
+            tree, *_ = _facts(cell.source)
             shape = collections.Counter()
             for node in ast.walk(tree) if tree else ():
                 if isinstance(node, ast.stmt) and not _says_nothing(node):
@@ -130,16 +131,14 @@ class _Program:
         self._defined = collections.defaultdict(list)
         self._answers = {}
         for cell in notebook.cells:
-            tree = _parse(cell.source) if cell.cell_type == "code" and not ingest.is_demo(cell) else None
-            if tree is None or ingest.check_name(cell):
+            if cell.cell_type != "code" or ingest.is_demo(cell) or ingest.check_name(cell):
                 continue
-            if name := ingest.solution_name(cell):
-                self._answers[name] = tree
-            for node in ast.walk(tree):
-                self._aliases |= _imported(node)
-            for node in tree.body:
-                for name in _bound(node):
-                    self._defined[name].append(node)
+            tree, aliases, defined = _facts(cell.source)
+            self._aliases |= aliases
+            for name, node in defined:
+                self._defined[name].append(node)
+            if tree and ingest.solution_name(cell):
+                self._answers[ingest.solution_name(cell)] = tree
 
     def used(self, name):
         """Full names of what the answer to an exercise uses, of libraries and of DYNAMIC."""
@@ -169,6 +168,20 @@ class _Program:
             ):
                 return module
         return None
+
+
+def _facts(source):
+    """``(tree, {name: what it stands for}, [(name, the statement that binds it)])`` of a cell."""
+    # Most cells are the lesson's, the same in every notebook. A long one may be a bomb that is not worth keeping.
+    return _kept_facts(source) if len(source) < 10_000 else _kept_facts.__wrapped__(source)
+
+
+@functools.lru_cache(maxsize=300)
+def _kept_facts(source):
+    tree, aliases = _parse(source), {}
+    for node in ast.walk(tree) if tree else ():
+        aliases |= _imported(node)
+    return tree, aliases, [(name, node) for node in (tree.body if tree else ()) for name in _bound(node)]
 
 
 def _parse(source):

@@ -90,6 +90,7 @@ class Book:
     def __init__(self, url, config=None):
         self.url = with_driver(url)
         self._config = config or course_config()
+        self._late = None  # in a batch: what it has written so far
         with self._errors():
             self._book = Gradebook(self.url, self._config.CourseDirectory.course_id)
 
@@ -120,6 +121,12 @@ class Book:
     def write(self, student, unit, notebook, timestamp=None, full_name=None):
         """Record an autograded notebook as the student's submission of the unit.
 
+        Args:
+            student, unit: whose it is.
+            notebook: its cells that carry nbgrader metadata suffice.
+            timestamp: when it was handed in, or None.
+            full_name: what the student is called, or None.
+
         Scores and comments that a person gave stay; nbgrader then asks for another look.
         """
         with self._errors():
@@ -142,7 +149,29 @@ class Book:
                     comments[name].auto_comment = "No response." if unchanged else None
             ours.late_submission_penalty = None
             self._book.db.commit()
-            self._penalise(submission, student, unit)
+            if self._late is None:
+                self._penalise(submission, student, unit)
+            else:
+                self._late.append((submission, student, unit))
+
+    @contextlib.contextmanager
+    def batch(self):
+        """All that is written in the block goes into the database at once, or not at all; late penalties follow."""
+        session = self._book.db
+        with self._errors():
+            # nbgrader's own functions commit on the way.
+            session.commit, self._late = session.flush, []
+            try:
+                yield
+            except BaseException:
+                session.rollback()
+                raise
+            finally:
+                del session.commit
+                late, self._late = self._late, None
+            session.commit()
+            for submission, student, unit in late:
+                self._penalise(submission, student, unit)
 
     def renew_penalties(self):
         """Compute late penalties again, from the scores as they are now, marks by hand included."""

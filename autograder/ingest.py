@@ -5,6 +5,7 @@ of its cells. They are placed into the instructor's own notebook, the skeleton, 
 """
 
 import ast
+import functools
 import itertools
 import json
 import os
@@ -260,16 +261,17 @@ def merge(skeleton, cells):
 
 def import_lines(skeleton):
     """The import statements at the top level of a skeleton's lesson cells that run when grading."""
-    lines = []
-    for cell in skeleton.cells:
-        if cell.cell_type != "code" or is_demo(cell) or cell.metadata.get("nbgrader"):
-            continue
-        try:
-            statements = ast.parse(cell.source).body
-        except SyntaxError:  # magics
-            continue
-        lines += [ast.unparse(s) for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
-    return lines
+    lesson = (c for c in skeleton.cells if c.cell_type == "code" and not is_demo(c) and not c.metadata.get("nbgrader"))
+    return [line for cell in lesson for line in _imports(cell.source)]
+
+
+@functools.lru_cache(maxsize=1000)
+def _imports(source):
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # magics
+        return ()
+    return tuple(ast.unparse(s) for s in statements if isinstance(s, ast.Import | ast.ImportFrom))
 
 
 def is_demo(cell):

@@ -48,7 +48,7 @@ def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, 
     second = grade()
     assert (second.graded, second.unchanged) == (1, 1)
     assert scores() == {"ada": 1, "bob": 1}
-    with Gradebook(url, "cnn-course") as book:
+    with Gradebook(gradebook.with_driver(url), "cnn-course") as book:
         assert [s.id for s in book.students] == ["ada", "bob"]
         assert len(book.assignment_submissions(UNIT)) == 2
     for path in (tmp_path / "results").rglob("*"):
