@@ -309,17 +309,19 @@ def _solutions(cells):
 def _match(ours, theirs):
     """``{index of a submitted cell: index of the skeleton's cell that it is}``."""
     home = {}
-    solutions = _solutions(ours)
+    solutions, grade_ids = _solutions(ours), list(map(_grade_id, ours))
     free = lambda: [i for i in range(len(theirs)) if i not in home]
     lesson = [cell for k, cell in enumerate(ours) if k not in solutions]
-    known = {cell.id for cell in lesson} | set(filter(None, map(_grade_id, lesson)))
+    known = {cell.id for cell in lesson} | {
+        grade_ids[k] for k in range(len(ours)) if k not in solutions and grade_ids[k]
+    }
     own = [cell.kind == "code" and known.isdisjoint((cell.id, cell.grade_id)) for cell in theirs]
     defined = [set(DEFINITION.findall(cell.source)).intersection(solutions.values()) for cell in theirs]
     for k, name in solutions.items():
         ranks = []
         for i in free():
             # Tags are the student's to change and cells are there to be copied, so what a cell defines counts as well.
-            tagged = _grade_id(ours[k]) == theirs[i].grade_id or ours[k].id == theirs[i].id
+            tagged = grade_ids[k] == theirs[i].grade_id or ours[k].id == theirs[i].id
             defines = name in defined[i]
             if tagged or (defines and own[i]):
                 of_another = not defines and defined[i]
@@ -329,7 +331,7 @@ def _match(ours, theirs):
             home[max(ranks)[-1]] = k
     rest = lambda: [(k, cell) for k, cell in enumerate(ours) if k not in home.values() and k not in solutions]
     for k, cell in rest():
-        found = [i for i in free() if theirs[i].grade_id and theirs[i].grade_id == _grade_id(cell)]
+        found = [i for i in free() if theirs[i].grade_id and theirs[i].grade_id == grade_ids[k]]
         found = found or [i for i in free() if theirs[i].id and theirs[i].id == cell.id]
         if found:
             written = [i for i in found if theirs[i].source.strip() != cell.source.strip()]
@@ -345,11 +347,14 @@ def _match(ours, theirs):
 
 def _is_copy(ours, cell):
     """Whether a submitted cell is another copy of a check or of a stub, which the skeleton has already."""
-    return any(
-        (cell.grade_id and cell.grade_id == _grade_id(k) and not may_change(k))
-        or ((check_name(k) or solution_name(k)) and cell.source.strip() == k.source.strip())
-        for k in ours
-    )
+    text = cell.source.strip()
+    for k in ours:
+        grade_id = _grade_id(k)
+        if grade_id and cell.grade_id == grade_id and not may_change(k):
+            return True
+        if grade_id and (check_name(k) or solution_name(k)) and k.source.strip() == text:
+            return True
+    return False
 
 
 def _added_cell(number, cell):

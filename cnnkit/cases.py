@@ -1,5 +1,6 @@
 """One call of a student's function: its arguments, and how they lie in memory."""
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +67,7 @@ class Case:
             return {key: self._fresh(item) for key, item in value.items()}
         return value
 
-    @property
+    @functools.cached_property
     def single(self):
         """Whether any argument is in single precision, which sets the tolerance."""
         return any(a.dtype == np.float32 for a in arrays((self.args, self.kwargs)))
