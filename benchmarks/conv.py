@@ -1,6 +1,6 @@
 """The course's convolution layer in NumPy beside torch's, forward and backward, on the CPU in float32.
 
-    python benchmarks/conv.py [--threads N] [--seconds S]
+    python benchmarks/conv.py [--threads N] [--seconds S] [--save]
 
 Timed are the solutions themselves: ``conv_forward`` and ``im2col`` of unit 03, ``conv_backward`` and ``col2im`` of unit
 05, with unit 03's ``im2col`` where the lesson takes the package's. torch runs its convolution and the gradients of
@@ -20,6 +20,8 @@ import os
 import statistics
 import time
 
+import results
+
 SHAPES = {  # images, filters, stride, pad
     "LeNet-5, first layer": ((64, 1, 28, 28), (6, 1, 5, 5), 1, 2),
     "ConvNetJS on CIFAR-10, first": ((32, 3, 32, 32), (16, 3, 5, 5), 1, 2),
@@ -38,6 +40,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=1, help="for NumPy and for torch alike (default: 1)")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each shape (default: 3)")
+    parser.add_argument("--save", action="store_true", help="keep the tables and a picture for the site")
     arguments = parser.parse_args()
     # Read once, when NumPy and torch are loaded.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -45,36 +48,59 @@ def main():
 
     import numpy as np
     import torch
-    from rich.console import Console
-    from rich.table import Table
 
     torch.set_num_threads(arguments.threads)
-    layer, console = solutions(), Console()
+    layer = solutions()
     rng = np.random.default_rng(0)
     threads = f"{arguments.threads} thread{'s' * (arguments.threads > 1)} each"
-    console.print(f"NumPy {np.__version__} with {blas(np)}, torch {torch.__version__}, {threads}")
+    setting = f"NumPy {np.__version__} with {blas(np)}, torch {torch.__version__}, {threads}"
 
-    table = Table("layer", "images", "filters", "stride", "pad", "torch ms", "NumPy ms", "ratio", "products alone")
-    ratios = []
+    rows = []
     for name, shape in SHAPES.items():
         case = draw(rng, layer, *shape)
         fastest = race({"torch": with_torch(*case), **with_numpy(layer, *case)}, arguments.seconds)
         ratio, products = (fastest[runner] / fastest["torch"] for runner in ("NumPy", "products"))
-        ratios.append(ratio)
         sizes = (" x ".join(map(str, sizes)) for sizes in shape[:2])
         times = (f"{1000 * fastest[runner]:.2f}" for runner in ("torch", "NumPy"))
-        table.add_row(name, *sizes, *map(str, shape[2:]), *times, f"{ratio:.2f}", f"{products:.2f}")
-    console.print(table)
-    console.print(f"ratio: median {statistics.median(ratios):.2f} (goal 1.5), worst {max(ratios):.2f} (goal 4)")
+        rows.append((name, *sizes, *shape[2:], *times, f"{ratio:.2f}", f"{products:.2f}"))
+    ratios = [float(row[-2]) for row in rows]
+    summary = f"Ratio: median {statistics.median(ratios):.2f}, worst {max(ratios):.2f}."
+    show("conv", "A convolution layer in NumPy beside torch", COLUMNS, rows, f"{setting}. {summary}", arguments.save)
 
     case = draw(rng, layer, *SMALL)
     runners = {"torch": with_torch(*case), "NumPy": with_numpy(layer, *case)["NumPy"]}
     runners |= {"loops over windows": with_windows(layer, *case), "loops over single elements": with_elements(*case)}
     fastest = race(runners, arguments.seconds)
-    table = Table("images {}, filters {}, stride {}, pad {}".format(*SMALL), "ms", "times torch")
-    for runner, seconds in fastest.items():
-        table.add_row(runner, f"{1000 * seconds:.2f}", f"{seconds / fastest['torch']:.1f}")
-    console.print(table)
+    rows = [(name, f"{1000 * took:.2f}", f"{took / fastest['torch']:.1f}") for name, took in fastest.items()]
+    shape = "Images {}, filters {}, stride {}, pad {}".format(*SMALL)
+    show("conv-loops", "Loops beside matrix products", ("layer", "ms", "times torch"), rows, shape, arguments.save)
+
+
+COLUMNS = ("layer", "images", "filters", "stride", "pad", "torch ms", "NumPy ms", "ratio", "products alone")
+
+
+def show(name, title, columns, rows, note, save):
+    """Print a table; with ``save`` keep it for the site, too, with a bar for each row's time as a ratio to torch's."""
+    results.show(title, columns, rows, note)
+    if save:
+        ratios = {row[0]: float(row[columns.index("ratio" if "ratio" in columns else "times torch")]) for row in rows}
+        told = "; ".join(f"{layer}: {ratio:g}" for layer, ratio in ratios.items())
+        results.save(name, title, columns, rows, note, bars(ratios), f"Times torch's, as bars. {told}.")
+
+
+def bars(ratios):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 0.6 + 0.36 * len(ratios)), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(list(ratios), list(ratios.values()), color="#0072b2")
+    axes.bar_label(drawn, fmt="%g", padding=3)
+    axes.axvline(1, color="0.4", linewidth=1)
+    axes.set_xscale("log" if max(ratios.values()) > 20 else "linear")
+    axes.set_xlabel("time, as a multiple of torch's")
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def solutions():
