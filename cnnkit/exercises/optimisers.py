@@ -423,11 +423,13 @@ def adaptive_cases(rng, memories):
     """Cases of RMSprop and Adam; ``memories`` draws their shares of the past."""
     lr = lambda: float(np.round(rng.uniform(0.01, 0.2), 3))
     for steps in (
-        *single("step"),
-        *single("step", most=3, lr=lr(), **memories()),
-        *several("memory", lr=lr()),
-        *several("memory", lr=lr(), **memories()),
+        # Hardly any eps: these are about the rest.
+        *single("step", eps=TINY),
+        *single("step", most=3, lr=lr(), eps=TINY, **memories()),
+        *several("memory", lr=lr(), eps=TINY),
+        *several("memory", lr=lr(), eps=TINY, **memories()),
         # So small, or an eps so large, that it matters on which side of the root eps stands.
+        Steps("eps", 2, (5,)),
         Steps("eps", 1, (5,), {"lr": lr(), "eps": 0.1}),
         Steps("eps", 4, (3, 2), {"lr": lr(), "eps": 0.5} | memories()),
         Steps("eps", 5, (3, 2), {"lr": lr(), "eps": 1e-3}, size=1e-3),
@@ -437,12 +439,13 @@ def adaptive_cases(rng, memories):
         Steps("eps", 4, (3, 3), {"lr": lr()}, size=1e-7, zero=True),
         Steps("eps", 5, (2, 3), {"lr": lr(), "eps": 0.2}, dtype="float32"),
         Steps("eps", 3, (3,), {"lr": lr()}, size=0.0, dtype="float32"),
-        *decays("decay", lr=lr()),
-        *decays("decay", lr=lr(), **memories()),
+        *decays("decay", lr=lr(), eps=TINY),
+        *decays("decay", lr=lr(), eps=TINY, **memories()),
     ):
         yield steps.case(rng)
 
 
+TINY = 1e-16
 EPS_HINT = (
     "eps stands inside your root. There it counts as its own root, ten thousand times as large: a gradient of 1e-6 is "
     "drowned by it. Take the root first, then add eps."
@@ -456,8 +459,8 @@ EPS_HINT = (
 class RmspropStep:
     def cases(rng):
         yield from adaptive_cases(rng, lambda: {"rho": float(np.round(rng.uniform(0.55, 0.85), 2))})
-        yield Steps("memory", 3, (2, 3), given=(rate(rng), 0.7, 1e-8)).case(rng)
-        yield Steps("decay", 3, (2, 3), given=(rate(rng), 0.7, 1e-4, 0.2)).case(rng)
+        yield Steps("memory", 3, (2, 3), given=(rate(rng), 0.7, TINY)).case(rng)
+        yield Steps("decay", 3, (2, 3), given=(rate(rng), 0.7, TINY, 0.2)).case(rng)
 
     probe = follow
     returns = NAMES
@@ -521,9 +524,9 @@ class AdamStep:
     def cases(rng):
         some = lambda low, high: float(np.round(rng.uniform(low, high), 2))
         yield from adaptive_cases(rng, lambda: {"beta1": some(0.6, 0.85), "beta2": some(0.9, 0.98)})
-        yield Steps("memory", 3, (2, 3), {"beta1": 0.0}).case(rng)
-        yield Steps("memory", 3, (2, 3), given=(rate(rng), 0.8, 0.95, 1e-8)).case(rng)
-        yield Steps("decay", 3, (2, 3), given=(rate(rng), 0.8, 0.95, 1e-4, 0.2)).case(rng)
+        yield Steps("memory", 3, (2, 3), {"beta1": 0.0, "eps": TINY}).case(rng)
+        yield Steps("memory", 3, (2, 3), given=(rate(rng), 0.8, 0.95, TINY)).case(rng)
+        yield Steps("decay", 3, (2, 3), given=(rate(rng), 0.8, 0.95, TINY, 0.2)).case(rng)
 
     probe = follow
     returns = NAMES

@@ -22,12 +22,19 @@ LOOSE = Tolerance(relative=2e-3, absolute=1e-3, floor=1e-5)
 """Sums of float32 in another order, over some dozens of steps."""
 
 
+class Notes(list):
+    """What was seen; a copy of the model writes into the same."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
 class Watched(nn.Module):
     """Passes its input on and notes how the model ran: in training mode or not, with gradients or not."""
 
     def __init__(self):
         super().__init__()
-        self.modes, self.gradients = [], []
+        self.modes, self.gradients = Notes(), Notes()
 
     def forward(self, x):
         self.modes.append(self.training)
