@@ -9,11 +9,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from autograder.errors import AutograderError, UsageError
+from autograder.errors import AutograderError, GradingError, UsageError
 from cnnkit import options
 
 MOST_ROWS = 60
 """Students in the table at the end; a larger class is in the report."""
+
+EXAMPLES = Path(__file__).resolve().parent / "examples"
+"""The class that comes with the course."""
 
 console = Console(file=sys.stdout, highlight=False)
 
@@ -99,11 +102,10 @@ def build(units, check):
 )
 @click.option(
     "--isolation",
-    type=click.Choice(["none"]),
-    default="none",
-    show_default=True,
-    help="Where student code runs. none: ordinary child processes under your account, the only kind so far. They keep "
-    "a crash or a hang where it happened and protect nothing else.",
+    type=click.Choice(["sandbox", "none"]),
+    help="Where student code runs. sandbox, the default: behind walls that `autograder doctor` examines. none: in "
+    "ordinary processes under your account, where it can do all that you can. Where there can be no sandbox nothing is "
+    "graded without this option, but for the class that comes with the course.",
 )
 @click.option(
     "--cell-seconds",
@@ -128,12 +130,32 @@ def build(units, check):
     "same versions of the course, Python and libraries.",
 )
 @click.option(
+    "--memory",
+    type=click.FloatRange(0.05),
+    default=2,
+    show_default=True,
+    metavar="GIB",
+    help="How much memory a submission may take, in the sandbox.",
+)
+@click.option(
     "--db", metavar="URL", help="Gradebook to use, as nbgrader takes it; gradebook.db in the output folder by default."
 )
 @click.option("--regrade", is_flag=True, help="Grade again what has not changed since it was graded, too.")
 @click.option("--no-feedback", is_flag=True, help="Write no feedback pages.")
 def grade(
-    units, submitted, output, jobs, seed, isolation, cell_seconds, check_seconds, scheduler, db, regrade, no_feedback
+    units,
+    submitted,
+    output,
+    jobs,
+    seed,
+    isolation,
+    cell_seconds,
+    check_seconds,
+    memory,
+    scheduler,
+    db,
+    regrade,
+    no_feedback,
 ):
     """Grade a class.
 
@@ -148,8 +170,7 @@ def grade(
     from autograder.run import Run
     from autograder.sandbox import Limits
 
-    warning = "Student code runs under your account, without isolation: grade only what you would run yourself."
-    console.print(f"[yellow]{warning}[/]", soft_wrap=True)
+    isolation = _isolation(isolation, submitted)
     columns = (
         TextColumn("grading"),
         BarColumn(),
@@ -170,7 +191,7 @@ def grade(
             jobs=jobs or _cores(),
             seed=seed,
             isolation=isolation,
-            limits=Limits(cell=cell_seconds, check=check_seconds),
+            limits=Limits(cell=cell_seconds, check=check_seconds, memory=int(memory * 2**30)),
             scheduler=scheduler,
             db=db,
             regrade=regrade,
@@ -392,6 +413,43 @@ def _written(paths, then):
     for path in paths:
         console.print(f"written: {path.relative_to(ROOT)}", soft_wrap=True)
     console.print(then, soft_wrap=True)
+
+
+def _isolation(wanted, submitted):
+    """Where student code runs; says so. Raises GradingError where that cannot be and nobody has said otherwise."""
+    from autograder.sandbox.survey import survey
+
+    if wanted != "none":
+        found = survey()
+        if found.works:
+            console.print(_plain(found.line()), soft_wrap=True)
+            return "sandbox"
+        if wanted or submitted.resolve() != EXAMPLES:
+            raise GradingError(found.refusal())
+        console.print(f"[bold yellow]{_plain(found.line())}[/]", soft_wrap=True)
+        console.print("[bold yellow]The course's own examples are graded all the same, without protection.[/]")
+    warning = "Student code runs under your account, without isolation: grade only what you would run yourself."
+    console.print(f"[yellow]{warning}[/]", soft_wrap=True)
+    return "none"
+
+
+@main.command()
+def doctor():
+    """Look what this system offers to keep student code in, and say how to mend what is missing.
+
+    The sandbox is tried, from inside. Exits with 1 where there can be none or a wall is missing.
+    """
+    from autograder.sandbox.survey import survey
+
+    found = survey()
+    table = Table("", "what", "found", header_style="bold")
+    for finding in found.findings:
+        table.add_row("ok" if finding.fine else "[bold red]--[/]", finding.what, _plain(finding.found))
+    console.print(table)
+    for finding in found.findings:
+        if not finding.fine:
+            console.print(_plain(f"{finding.what}: {finding.fix}"), soft_wrap=True)
+    sys.exit(0 if all(finding.fine for finding in found.findings) else 1)
 
 
 def _cores():

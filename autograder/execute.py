@@ -13,7 +13,9 @@ from sqlalchemy.engine import make_url
 from traitlets import Enum, Integer
 
 from autograder import build, gradebook, ingest
+from autograder.errors import GradingError
 from autograder.sandbox import ISOLATION
+from autograder.sandbox.survey import survey
 from autograder.score import Scorer
 
 
@@ -28,14 +30,19 @@ class ScoreBySpecification(NbGraderPreprocessor):
         allow_none=True,
         help="What the hidden cases are drawn from; None for the secret seed that is kept beside the gradebook.",
     ).tag(config=True)
-    isolation = Enum(list(ISOLATION), "none", help="Where student code runs.").tag(config=True)
+    isolation = Enum(list(ISOLATION), "sandbox", help="Where student code runs.").tag(config=True)
 
     def preprocess(self, nb, resources):
         """The instructor's notebook with the student's answers, run and judged.
 
         Raises:
             ingest.Refusal: where the notebook is not one of this unit.
+            errors.GradingError: where there can be no sandbox.
         """
+        if self.isolation == "sandbox" and not survey().works:
+            raise GradingError(
+                survey().refusal().replace("--isolation none", "c.ScoreBySpecification.isolation = 'none'")
+            )
         about = resources["nbgrader"]
         course = CourseDirectory(config=self.config)
         folder = course.format_path(course.source_directory, ".", about["assignment"])

@@ -17,7 +17,9 @@ from autograder.sandbox.protocol import ProtocolError, clean_text
 
 MAX_HTML = 200_000
 """Characters of HTML in one output; sanitising takes about a second for a million."""
+MAX_HTML_OF_A_CELL = 1_000_000
 
+HTML = ("text/html", "text/markdown")
 TAGS = re.findall(
     r"\w+",
     """a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li
@@ -35,13 +37,25 @@ ATTRIBUTES = {
 
 def clean(outputs):
     """Valid and inert nbformat outputs from those that a sandbox brought back; what is malformed is left out."""
-    kept = []
+    kept, html = [], 0
     for output in outputs:
+        html += _html_in(output)
         try:
-            kept.append(_clean(output))
+            kept.append(left_out() if html > MAX_HTML_OF_A_CELL else _clean(output))
         except (ProtocolError, KeyError, TypeError, AttributeError):
             kept.append(new_output("stream", name="stdout", text="(an output that cannot be shown)\n"))
     return kept
+
+
+def left_out():
+    """Stands for outputs beyond the limits."""
+    return new_output("stream", name="stdout", text="(an output that was left out: there are too many)\n")
+
+
+def _html_in(output):
+    data = output.get("data") if isinstance(output, dict) else None
+    data = data if isinstance(data, dict) else {}
+    return sum(len(text) for kind, text in data.items() if kind in HTML and isinstance(text, str))
 
 
 def error(name, message):

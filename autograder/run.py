@@ -110,7 +110,7 @@ class Run:
     output: Path
     jobs: int = 1
     seed: int | None = None
-    isolation: str = "none"
+    isolation: str = "sandbox"
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     scheduler: str | None = None
     db: str | None = None

@@ -1,5 +1,6 @@
 """From a student's notebook to verdicts: run its cells in a sandbox, judge outside what the functions returned."""
 
+import json
 import time
 from dataclasses import dataclass, field
 
@@ -7,11 +8,18 @@ import nbformat
 from nbformat.v4 import new_output
 
 from autograder import ingest, outputs
-from autograder.sandbox import ISOLATION, Limits, Lost, Reply
+from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Reply
 from cnnkit import diagnosis, verdict
+from cnnkit.cases import arrays
 
 MAX_RESTARTS = 5
 """How often a notebook is run again without the cell that ended its process."""
+MAX_STARTS = 3
+"""How often a notebook is begun when the sandbox itself ends, which is most likely not the student's doing."""
+MAX_OUTPUT = 8 << 20
+"""Characters of the outputs of all cells together."""
+ROOM = 16 << 20
+"""Bytes that every result may have; more where the right one is large."""
 
 
 @dataclass
@@ -22,7 +30,8 @@ class Graded:
         notebook: with the outputs of its cells; those of the checks are written from the verdicts.
         verdicts: a ``cnnkit.verdict.Verdict`` for each exercise, in the notebook's order.
         flags: for each exercise, words for the instructor: "missing" (its cell is not in the submission),
-            "unwritten" (still the stub), "undefined" (the notebook defines no such function), "timeout", "crash".
+            "unwritten" (still the stub), "undefined" (the notebook defines no such function), "timeout", "crash",
+            "memory" (it took more than it may), "unreadable" (it sent what no function returns).
         seconds: wall time that it took.
     """
 
@@ -49,7 +58,7 @@ class Scorer:
         limits: a ``sandbox.Limits``, or None for the usual ones.
     """
 
-    def __init__(self, seed, isolation="none", limits=None):
+    def __init__(self, seed, isolation="sandbox", limits=None):
         self._seed = seed
         self._sandbox_class = ISOLATION[isolation]
         self._limits = limits or Limits()
@@ -84,16 +93,25 @@ class Scorer:
         notebook, missing = merged.notebook, merged.missing
         names = [name for name in map(ingest.check_name, notebook.cells) if name]
         graded = Graded(notebook, {}, {name: ["missing"] if name in missing else [] for name in names})
-        run = _Run(notebook, missing)
-        sandbox = self._sandbox_for(merged.imports, names)
-        while not run.over:
-            with sandbox.session() as session:
-                run.go(session, self._expect)
+        run = self._run(merged, names)
         for name in names:
             self._judge(graded, name, run)
         run.write_outputs(graded)
         graded.seconds = time.monotonic() - started
         return graded
+
+    def _run(self, merged, names):
+        """The notebook's _Run, over; begun anew where the sandbox ended on the way."""
+        sandbox = self._sandbox_for(merged.imports, names)
+        for starts_left in reversed(range(MAX_STARTS)):
+            run = _Run(merged.notebook, merged.missing, self._limits.notebook)
+            try:
+                while not run.over:
+                    with sandbox.session() as session:
+                        run.go(session, self._expect, last_start=not starts_left)
+                return run
+            except Gone:
+                continue
 
     def _judge(self, graded, name, run):
         expected, reply, flags = self._expect(name), run.replies.get(name), graded.flags[name]
@@ -133,24 +151,45 @@ class _Run:
 
     notebook: nbformat.NotebookNode
     missing: tuple[str, ...]
+    seconds: float
     replies: dict = field(default_factory=dict)
     outputs: dict = field(default_factory=dict)
     ended: dict = field(default_factory=dict)  # by index of the cell: how it ended the process
+    suspected: bool = False
+    restarts: int = 0
     over: bool = False
 
-    def go(self, session, expect):
-        """Run the cells from the first on in a new session; ``over`` says whether the last one was reached."""
+    def __post_init__(self):
+        self._deadline = time.monotonic() + self.seconds
+
+    def go(self, session, expect, last_start=False):
+        """Run the cells from the first on in a new session; ``over`` says whether the last one was reached.
+
+        Raises:
+            sandbox.Gone: where the sandbox itself ended, unless this is the ``last_start``.
+        """
         for index, cell in enumerate(self.notebook.cells):
             name = ingest.check_name(cell)
+            left = self._deadline - time.monotonic()
             try:
                 if name and name not in self.replies:
-                    self.replies[name] = session.check(name, expect(name).cases)
+                    self.replies[name] = self._late(name) if left <= 0 else _check(session, expect(name), left)
+                elif self._runs(index, cell) and left <= 0:
+                    self.ended[index] = f"not run, since the notebook took {self.seconds:g} s"
                 elif self._runs(index, cell):
-                    self.outputs[index], _ = session.run(cell.source)
+                    self.outputs[index], _ = session.run(cell.source, left)
+            except Gone as gone:
+                if not last_start:
+                    raise
+                self._lost(index, name, gone)
+                return
             except Lost as lost:
                 self._lost(index, name, lost)
                 return
         self.over = True
+
+    def _late(self, name):
+        return Reply("", flag="timeout", problem=f"{name} was not checked, since the notebook took {self.seconds:g} s.")
 
     def _runs(self, index, cell):
         solution = ingest.solution_name(cell)
@@ -164,11 +203,26 @@ class _Run:
         )
 
     def _lost(self, index, name, lost):
-        if name:
+        """Note who ended the session, so that it is run again without."""
+        suspects = [] if not name or self.suspected else self._added_before(index)
+        if suspects:
+            # A check has a process of its own: it is rather something that a cell has left running in the session's.
+            self.suspected = True
+            for suspect in suspects:
+                self.ended[suspect] = f"left out, since the notebook hung or ended after it: {lost}"
+        elif name:
             self.replies[name] = Reply("", flag=lost.flag, problem=f"{name} could not be checked: {lost}")
+            return
         else:
             self.ended[index] = str(lost)
-        self.over = len(self.ended) >= MAX_RESTARTS
+        self.restarts += 1
+        self.over = self.restarts >= MAX_RESTARTS
+
+    def _added_before(self, index):
+        cells = enumerate(self.notebook.cells[:index])
+        return [
+            i for i, cell in cells if cell.id.startswith(ingest.ADDED) and i in self.outputs and i not in self.ended
+        ]
 
     def why_not(self, name, kind):
         """Why there is nothing to call, for the student."""
@@ -188,7 +242,7 @@ class _Run:
         return f"{name} is not defined: its cell defines no function of this name."
 
     def write_outputs(self, graded):
-        count = 0
+        count, room = 0, MAX_OUTPUT
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue
@@ -199,10 +253,20 @@ class _Run:
             elif index in self.ended:
                 cell.outputs = [outputs.error("Stopped", self.ended[index])]
             elif index in self.outputs:
-                cell.outputs = outputs.clean(self.outputs[index])
+                cell.outputs = outputs.clean(self.outputs[index]) if room > 0 else [outputs.left_out()]
+                room -= len(json.dumps(cell.outputs))
             if name or index in self.outputs:
                 count += 1
                 cell.execution_count = count
+
+
+def _check(session, expected, seconds):
+    room = [ROOM + 4 * sum(a.nbytes for a in arrays((right.value, case.args))) for case, right in _pairs(expected)]
+    return session.check(expected.exercise.name, expected.cases, room, seconds)
+
+
+def _pairs(expected):
+    return zip(expected.cases, expected.outcomes, strict=True)
 
 
 def check_outputs(result):

@@ -5,13 +5,15 @@
             outputs = session.run(source)                  one cell
             reply = session.check("im2col", cases)         one exercise: a fork of the session
 
-A sandbox is anything with these methods. ``ProcessSandbox`` (isolation "none") uses ordinary processes of the
+A sandbox is anything with these methods. ``BubblewrapSandbox`` (isolation "sandbox") protects the grader, its machine
+and the other students: see docs/security.md. ``ProcessSandbox`` (isolation "none") uses ordinary processes of the
 user's own account: it keeps a crash, a hang or a changed global where it happened, and protects nothing else.
 """
 
-from autograder.sandbox.process import Limits, Lost, ProcessSandbox, Reply
+from autograder.sandbox.bubblewrap import BubblewrapSandbox
+from autograder.sandbox.process import Gone, Limits, Lost, ProcessSandbox, Reply
 
-__all__ = ["ISOLATION", "Limits", "Lost", "ProcessSandbox", "Reply"]
+__all__ = ["ISOLATION", "BubblewrapSandbox", "Gone", "Limits", "Lost", "ProcessSandbox", "Reply"]
 
-ISOLATION = {"none": ProcessSandbox}
+ISOLATION = {"sandbox": BubblewrapSandbox, "none": ProcessSandbox}
 """The sandboxes by the name of their isolation."""

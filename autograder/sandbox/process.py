@@ -1,5 +1,6 @@
 """The grader's side of a sandbox made of ordinary processes."""
 
+import math
 import os
 import shutil
 import signal
@@ -18,25 +19,46 @@ from cnnkit.calling import CALL_SECONDS, Outcome, Problem
 
 PASSED_ON = {"HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "TZ", "VIRTUAL_ENV", "CONDA_PREFIX"}
 """What a student's process sees of the grader's environment variables, which may hold credentials."""
+# -P: without the current folder on the path, which may be one of submissions.
+WARM = [sys.executable, "-P", "-m", "autograder.sandbox.warm"]
+MAX_RESULT = 4 << 20
+"""Bytes of what describes one outcome, arrays not counted."""
+SETTINGS = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    # More threads would not survive a fork, and every core has a sandbox of its own.
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+}
 OURS = list(dict.fromkeys(str(Path(package.__file__).parents[1]) for package in (autograder, cnnkit)))
 """Where the packages lie that the far side needs."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Wall times in seconds.
+    """What a submission may take; times are wall times in seconds.
 
     Attributes:
         cell: for a cell of the notebook.
         check: for all cases of an exercise together; for large arrays as much as ``calling`` allows comes on top.
+        notebook: for all cells and checks together, and the times that it is run again without a cell.
         grace: how much later a process that has not stopped by itself is killed.
         start: for the warm process to load the lesson's libraries.
+        memory: bytes that the processes of one submission may take together, beyond those libraries.
+        disk: bytes for each of the folders that they can write in.
+        processes: how many there may be of them.
+
+    The last three hold in a sandbox only.
     """
 
     cell: float = 30.0
     check: float = 20.0
+    notebook: float = 600.0
     grace: float = 5.0
     start: float = 120.0
+    memory: int = 2 << 30
+    disk: int = 128 << 20
+    processes: int = 48
 
 
 @dataclass(frozen=True)
@@ -64,13 +86,17 @@ class Lost(Exception):
         self.flag = flag
 
 
+class Gone(Lost):
+    """The sandbox itself has ended, and every session with it."""
+
+
 class ProcessSandbox:
     """A warm process and the sessions forked from it.
 
     Args:
         imports: import statements of the lesson, to be loaded once.
         exercises: names of its exercises.
-        limits: wall times.
+        limits: a Limits, or None for the usual ones.
 
     Attributes:
         failed: import statements that could not be run, with the reason.
@@ -79,8 +105,8 @@ class ProcessSandbox:
         Lost: where the warm process cannot be started.
     """
 
-    def __init__(self, imports=(), exercises=(), limits=Limits()):
-        self.limits = limits
+    def __init__(self, imports=(), exercises=(), limits=None):
+        self.limits = limits or Limits()
         self._load = {"do": "load", "imports": list(imports), "exercises": list(exercises)}
         self._folder = None
         self._warm = None
@@ -117,29 +143,22 @@ class ProcessSandbox:
         except (Closed, TimeoutError) as error:
             raise Lost("the sandbox does not start", "crash") from error
 
-    def command(self, fd, folder):
-        """The command line of the warm process; another sandbox wraps it."""
-        # -P: without the current folder on the path, which may be one of submissions.
-        return [sys.executable, "-P", "-m", "autograder.sandbox.warm", str(fd), str(folder)]
+    def command(self, fd):
+        """The command line of the warm process, whose end of the channel is ``fd``."""
+        return [*WARM, str(fd), str(self._folder / "ipython")]
 
     def environment(self):
+        """The environment variables of the warm process."""
         kept = {name: value for name, value in os.environ.items() if name in PASSED_ON}
-        return kept | {
-            "IPYTHONDIR": str(self._folder / "ipython"),
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": os.pathsep.join(OURS),
-            # More threads would not survive a fork, and every core has a sandbox of its own.
-            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-        }
+        paths = {"IPYTHONDIR": str(self._folder / "ipython"), "PYTHONPATH": os.pathsep.join(OURS)}
+        return kept | SETTINGS | paths
 
     def _start(self):
         self._folder = Path(tempfile.mkdtemp(prefix="grading-"))
         self._channel, theirs = Channel.pair()
         with theirs:
             self._warm = subprocess.Popen(
-                self.command(theirs.fileno(), self._folder / "ipython"),
+                self.command(theirs.fileno()),
                 env=self.environment(),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -155,14 +174,36 @@ class ProcessSandbox:
             self.close()
             raise Lost(f"the sandbox does not start: {said[-1] if said else 'no answer'}", "crash") from error
 
+    def make_place(self):
+        """A new working directory for a session."""
+        return tempfile.mkdtemp(prefix="work-", dir=self._folder)
+
     def _open(self):
-        folder = Path(tempfile.mkdtemp(prefix="work-", dir=self._folder))
+        folder = self.make_place()
         ours, theirs = Channel.pair()
         with theirs:
-            self._channel.send({"do": "open", "folder": str(folder)}, seconds=self.limits.grace)
+            self._channel.send({"do": "open", "folder": folder}, seconds=self.limits.grace)
             self._channel.send_channel(theirs)
-            number = self._channel.receive(self.limits.grace)[0]["session"]
-        return Session(self, ours, number, folder)
+            reply = self._channel.receive(self.limits.grace)[0]
+        if "refused" in reply:
+            ours.close()
+            raise Lost(f"the sandbox does not hold: {reply['refused']}", "crash")
+        return Session(self, ours, reply["session"], folder)
+
+    def alive(self):
+        """Whether the warm process is there and answers."""
+        try:
+            self._ask({"do": "nothing"}, self.limits.grace)
+        except (Closed, TimeoutError):
+            return False
+        return True
+
+    def sweep(self, number):
+        """Kill what a session has left running beside itself; nothing here, where it cannot be told apart."""
+
+    def overrun(self):
+        """Which limit the session was stopped for going over since this was last asked, in words, or ""."""
+        return ""
 
     def end(self, number):
         """Kill a session and what it started."""
@@ -192,10 +233,11 @@ class Session:
     def __exit__(self, *_):
         self._channel.close()
         self._sandbox.end(self._number)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def run(self, source):
-        """Run a cell.
+    def run(self, source, seconds=math.inf):
+        """Run a cell, for as long as the limits say, or ``seconds`` where that is less.
 
         Returns:
             ``(outputs, ok)``: the outputs in nbformat's terms, and whether it ended without an error.
@@ -203,14 +245,21 @@ class Session:
         Raises:
             Lost: where the cell ended the process or did not let itself be stopped.
         """
-        reply = self._ask({"do": "run", "source": source, "seconds": self.limits.cell}, self.limits.cell)
+        seconds = min(seconds, self.limits.cell)
+        reply = self._ask({"do": "run", "source": source, "seconds": seconds}, seconds)
         outputs, ok = reply.get("outputs"), reply.get("ok")
         if not isinstance(outputs, list):
             raise Lost("the process sent an unreadable reply", "crash")
         return outputs, ok is True
 
-    def check(self, name, cases):
+    def check(self, name, cases, room=None, seconds=math.inf):
         """Call the student's function ``name`` on the cases, in a process of its own.
+
+        Args:
+            name: of the exercise.
+            cases: what to call it with.
+            room: how many bytes of arrays each outcome may bring; as many as the protocol allows by default.
+            seconds: how long it may take, where that is less than the limits say.
 
         Returns:
             A Reply. A crash or a hang is an outcome.
@@ -218,20 +267,24 @@ class Session:
         Raises:
             Lost: where the session itself does not answer any more; the check is lost, too.
         """
-        seconds = self.limits.check + sum(CALL_SECONDS * 3 for case in cases if case.fast)
+        seconds = min(seconds, self.limits.check + sum(CALL_SECONDS * 3 for case in cases if case.fast))
+        self._sandbox.sweep(self._number)
         ours, theirs = Channel.pair()
         with ours:
             with theirs:
                 self._say({"do": "check", "name": name}, theirs)
-            self._answer(self.limits.grace)
-            kind, outcomes, flag = _converse(ours, cases, seconds)
+            if not self._answer(self.limits.grace).get("started"):
+                raise Lost("what earlier cells have left running allows no other process", "crash")
+            kind, outcomes, flag = _converse(ours, cases, seconds, room or [protocol.MAX_BODY] * len(cases))
         status = self._ask({"do": "end check"}, self.limits.grace).get("status")
+        self._sandbox.sweep(self._number)
+        overrun = self._sandbox.overrun()
         if kind == "callable" and len(outcomes) < len(cases):
-            outcomes.append(_ended(name, flag, status, seconds))
+            outcomes.append(_ended(name, flag, status, seconds, overrun))
             outcomes += [_not_run()] * (len(cases) - len(outcomes))
         elif not kind:
-            return Reply(kind, flag=flag, problem=f"{name} could not be checked: its process ended.")
-        return Reply(kind, tuple(outcomes), flag)
+            return Reply(kind, flag=flag, problem=f"{name} could not be checked: {overrun or 'its process ended'}.")
+        return Reply(kind, tuple(outcomes), "memory" if overrun else flag)
 
     def _ask(self, message, seconds):
         self._say(message)
@@ -243,32 +296,35 @@ class Session:
             if channel:
                 self._channel.send_channel(channel)
         except (Closed, TimeoutError) as error:
-            raise Lost("the process ended", "crash") from error
+            raise self._lost("the process ended") from error
 
     def _answer(self, seconds):
         try:
             return self._channel.receive(seconds)[0]
         except Closed as error:
-            raise Lost("the process ended here: does it exit, or crash?", "crash") from error
+            if overrun := self._sandbox.overrun():
+                raise Lost(overrun, "memory") from error
+            raise self._lost("the process ended here: does it exit, or crash?") from error
         except TimeoutError as error:
             raise Lost(f"stopped after {seconds:g} s", "timeout") from error
         except ProtocolError as error:
             raise Lost(f"the process sent {error}", "crash") from error
 
+    def _lost(self, reason):
+        return Lost(reason, "crash") if self._sandbox.alive() else Gone("the sandbox ended", "crash")
 
-def _converse(channel, cases, seconds):
+
+def _converse(channel, cases, seconds, room):
     """``(kind, outcomes, flag)`` of a check: the outcomes that came before it ended."""
     deadline = time.monotonic() + seconds
     left = lambda: max(0.0, deadline - time.monotonic())
     kind, outcomes = "", []
     try:
-        for case in cases:
+        kind = protocol.clean_text(channel.receive(left(), 0, MAX_RESULT)[0].get("kind"))[:100]
+        for case, most in zip(cases, room, strict=True) if kind == "callable" else ():
             arrays = []
             channel.send({"case": protocol.pack_case(case, arrays)}, arrays, left())
-        channel.send({"do": "call"}, seconds=left())
-        kind = protocol.clean_text(channel.receive(left())[0].get("kind"))[:100]
-        while kind == "callable" and len(outcomes) < len(cases):
-            message, arrays = channel.receive(left())
+            message, arrays = channel.receive(left(), most, MAX_RESULT)
             outcomes.append(protocol.unpack_outcome(message.get("outcome"), arrays))
     except Closed:
         return kind, outcomes, "crash"
@@ -281,11 +337,13 @@ def _converse(channel, cases, seconds):
     return kind, outcomes, ""
 
 
-def _ended(name, flag, status, seconds):
+def _ended(name, flag, status, seconds, overrun):
+    if overrun:
+        return Outcome(error=Problem("NotRun", message=f"{name} was stopped: {overrun}."))
     if flag == "timeout":
         return Outcome(error=Problem("TimeUp", message=f"stopped after {seconds:g} s"))
     if flag == "unreadable":
-        return Outcome(error=Problem("NotRun", message=f"{name} returned something that cannot be read."))
+        return Outcome(error=Problem("NotRun", message=f"{name} returned something that cannot be read, or too much."))
     how = "Does it call exit?"
     if isinstance(status, int) and os.WIFSIGNALED(status):
         how = f"It ended with signal {os.WTERMSIG(status)} ({signal.Signals(os.WTERMSIG(status)).name})."

@@ -20,7 +20,7 @@ from cnnkit.calling import Outcome, Problem, Unreadable
 from cnnkit.cases import LAYOUTS, Case
 
 PREFIX = struct.Struct(">IQ")
-MAX_HEADER = 64 << 20
+MAX_HEADER = 16 << 20
 MAX_BODY = 1 << 30
 MAX_DEPTH = 12
 MAX_TEXT = 4000
@@ -82,7 +82,7 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed from error
 
-    def receive(self, seconds=None, max_body=MAX_BODY):
+    def receive(self, seconds=None, max_body=MAX_BODY, max_header=MAX_HEADER):
         """The next ``(message, arrays)``.
 
         Raises:
@@ -92,7 +92,7 @@ class Channel:
         """
         deadline = None if seconds is None else time.monotonic() + seconds
         header_size, body_size = PREFIX.unpack(self._exactly(PREFIX.size, deadline))
-        if header_size > MAX_HEADER or body_size > max_body:
+        if header_size > max_header or body_size > max_body:
             raise ProtocolError(f"a message of {(header_size + body_size) / 2**20:.0f} MiB")
         header = self._exactly(header_size, deadline).tobytes()
         body = self._exactly(body_size, deadline)

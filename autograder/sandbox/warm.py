@@ -1,50 +1,60 @@
-"""The processes on the far side of a sandbox: ``python -m autograder.sandbox.warm FD FOLDER``.
+"""The processes on the far side of a sandbox: ``python -m autograder.sandbox.warm FD FOLDER [MEMORY DISK PROCESSES]``.
 
     warm process      holds the lesson's libraries and runs nothing of a student's; FD is its end of a channel, and
-                      FOLDER a place for what IPython writes
+                      FOLDER a place for what IPython writes; with bounds, sessions are confined to them
       session         a fork of it for each submission, which runs the notebook's cells
         check         a fork of the session for each exercise, which calls the student's function
 
 Messages, each answered by one:
 
     to the warm process   {"do": "load", "imports": [line...], "exercises": [name...]}   {"failed": [...]}
-                          {"do": "open", "folder": path} and a channel     {"session": number}
+                          {"do": "open", "folder": path} and a channel     {"session": number} or {"refused": why}
+                          {"do": "nothing"}                    {}
+                          {"do": "sweep", "session": number}   {"swept": bool}
                           {"do": "close", "session": number}   {}
     to a session          {"do": "run", "source": text, "seconds": s}      {"outputs": [...], "ok": bool}
-                          {"do": "check", "name": text} and a channel      {}
+                          {"do": "check", "name": text} and a channel      {"started": bool}
                           {"do": "end check"}                  {"status": what waitpid said}
-    to a check            {"case": ...}, one after the other, then {"do": "call"}
-                          {"kind": "callable"} or what the name is instead, then an outcome for each case
+    from a check          {"kind": "callable"}, or what the name is instead
+    to a check            {"case": ...}                        {"outcome": ...}; then the next case
 """
 
+import argparse
 import contextlib
-import ctypes
 import os
 import random
 import signal
 import socket
 import sys
+import time
 
 import numpy as np
 import tqdm
 
-from autograder.sandbox import protocol
+from autograder.sandbox import confine, kernel, processes, protocol
+from autograder.sandbox.confine import live
 from autograder.sandbox.protocol import Channel, Closed
 from autograder.sandbox.shell import Shell, run_cell, silence
 from cnnkit import calling, exercises
 
-PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 SEED = 0
 """What a student's own random numbers start from, so that grading twice gives the same."""
+SWEEP_SECONDS = 3.0
+IGNORED = {signal.SIGPIPE, getattr(signal, "SIGXFSZ", None)}
+"""What Python ignores, so that it comes as an OSError instead."""
 EXERCISES = {}
 """The lesson's, by name: looked up before a student's code can put something else in the place of a module."""
 
 
-def main(channel, folder):
+def main(channel, folder, bounds=None):
     """Serve until the grader hangs up, then end every session."""
+    if bounds:
+        confine.give_up_root()
     # A library's own thread would not survive a fork.
     tqdm.tqdm.monitor_interval = 0
-    adopt_orphans()
+    if sys.platform == "linux":
+        # Whatever a session leaves behind becomes a child of this process.
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     shell = Shell.start(folder)
     sessions = set()
     try:
@@ -56,14 +66,18 @@ def main(channel, folder):
                     silence()  # from here on nobody reads stderr
                     channel.send({"failed": failed})
                 case "open":
-                    theirs = channel.receive_channel()
-                    pid = os.fork()
-                    if pid == 0:
-                        channel.close()
-                        live(lambda theirs=theirs, at=message["folder"]: session(theirs, shell, at))
-                    theirs.close()
+                    with channel.receive_channel() as theirs:
+                        try:
+                            pid = start(theirs, shell, message["folder"], bounds, channel)
+                        except confine.Refused as refused:
+                            channel.send({"refused": str(refused)})
+                            continue
                     sessions.add(pid)
                     channel.send({"session": pid})
+                case "nothing":
+                    channel.send({})
+                case "sweep":
+                    channel.send({"swept": sweep(message["session"])})
                 case "close":
                     sessions.discard(message["session"])
                     end(message["session"], sessions)
@@ -71,6 +85,18 @@ def main(channel, folder):
     except Closed:
         while sessions:
             end(sessions.pop(), sessions)
+
+
+def start(theirs, shell, folder, bounds, channel):
+    """Fork a session; its process id, or that of its init where there are ``bounds`` to confine it to."""
+    work = lambda: session(theirs, shell, folder)
+    if bounds:
+        return confine.fork(work, bounds, theirs.fileno())
+    pid = os.fork()
+    if pid == 0:
+        channel.close()
+        live(work)
+    return pid
 
 
 def load(imports, names):
@@ -93,20 +119,11 @@ def load(imports, names):
     return failed
 
 
-def live(work):
-    """What a fork does instead of returning to the code that forked it."""
-    code = 3
-    try:
-        work()
-        code = 0
-    finally:
-        os._exit(code)
-
-
 def session(channel, shell, folder):
     """Run cells and start checks, as the grader asks."""
     os.setpgid(0, 0)
-    os.chdir(folder)
+    if folder:
+        os.chdir(folder)
     sys.path.insert(0, "")  # a notebook can import what its %%writefile has written
     reseed()
     check_pid = None
@@ -115,37 +132,72 @@ def session(channel, shell, folder):
         match message["do"]:
             case "run":
                 outputs, ok = run_cell(shell, message["source"], message["seconds"])
+                calm_signals()
                 channel.send({"outputs": outputs, "ok": ok})
             case "check":
-                theirs = channel.receive_channel()
-                check_pid = os.fork()
-                if check_pid == 0:
-                    channel.close()
-                    live(lambda theirs=theirs, name=message["name"]: check(theirs, shell.user_ns, name))
-                theirs.close()
-                channel.send({})
+                with channel.receive_channel() as theirs:
+                    check_pid = fork_check(theirs, channel, shell.user_ns, message["name"])
+                channel.send({"started": check_pid is not None})
             case "end check":
-                kill(check_pid, signal.SIGKILL)
-                channel.send({"status": os.waitpid(check_pid, 0)[1]})
+                channel.send({"status": finish(check_pid)})
+
+
+def fork_check(theirs, channel, namespace, name):
+    """Start a check; its process id, or None where what the cells have left running allows no other process."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:  # the dead count, too, until they are buried
+            pass
+    try:
+        pid = os.fork()
+    except OSError:
+        return None
+    if pid == 0:
+        channel.close()
+        live(lambda: check(theirs, namespace, name))
+    return pid
+
+
+def finish(pid):
+    """Kill a check; what waitpid says of it, None where a student's code has taken that."""
+    kill(pid, signal.SIGKILL)
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return None
 
 
 def check(channel, namespace, name):
-    """Call the function of one exercise on the cases that come in, and send back what it did."""
+    """Call the function of one exercise on the cases as they come in, and send back what it did."""
+    calm_signals()
     reseed()
-    cases = []
-    while True:
-        message, arrays = channel.receive()
-        if message.get("do") == "call":
-            break
-        cases.append(protocol.unpack_case(message["case"], arrays))
     answer = namespace.get(name)
     if not callable(answer):
         channel.send({"kind": "missing" if name not in namespace else type(answer).__name__})
         return
     channel.send({"kind": "callable"})
-    for outcome in calling.run(answer, cases, EXERCISES[name]):
+    for outcome in calling.run(answer, cases(channel), EXERCISES[name]):
         arrays = []
         channel.send({"outcome": protocol.pack_outcome(outcome, arrays)}, arrays)
+
+
+def cases(channel):
+    """The cases of a check, each asked for when the one before is done with: no call can look ahead."""
+    while True:
+        message, arrays = channel.receive()
+        if "case" not in message:
+            return
+        yield protocol.unpack_case(message["case"], arrays)
+
+
+def calm_signals():
+    """Take back what a student's cells may have said about signals and timers."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        # Some belong to the C library.
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def reseed():
@@ -155,31 +207,37 @@ def reseed():
         sys.modules["torch"].manual_seed(SEED)
 
 
-def adopt_orphans():
-    """Make this process the parent of whatever its sessions leave behind, where the system can do that (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def end(pid, others):
     """Kill a session and all that it started; ``others`` are the sessions that go on."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    while left := children() - others:
+    # Nothing where the system does not tell.
+    while left := processes.children(os.getpid()) - others:
         for orphan in left:
             kill(orphan, signal.SIGKILL)
             os.waitpid(orphan, 0)
 
 
-def children():
-    """Processes whose parent this one is; none where the system does not tell."""
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-            return set(map(int, file.read().split()))
-    except FileNotFoundError:
-        return set()
+def sweep(init):
+    """Kill what the cells or the checks of a confined session have left running; whether that was all of it.
+
+    First each is stopped, so that none can go on to start others.
+    """
+    deadline = time.monotonic() + SWEEP_SECONDS
+    stopped = set()
+    while time.monotonic() < deadline:
+        left = {pid for pid in processes.descendants(init) if processes.pid_inside(pid) != 2}
+        if not left:
+            return True
+        for pid in left - stopped:
+            kill(pid, signal.SIGSTOP)
+        if left <= stopped:
+            for pid in left:
+                kill(pid, signal.SIGKILL)
+        stopped |= left
+    return False
 
 
 def kill(pid, number):
@@ -188,4 +246,9 @@ def kill(pid, number):
 
 
 if __name__ == "__main__":
-    main(Channel(socket.socket(fileno=int(sys.argv[1]))), sys.argv[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("fd", type=int)
+    parser.add_argument("folder")
+    parser.add_argument("bounds", type=int, nargs="*")
+    given = parser.parse_args()
+    main(Channel(socket.socket(fileno=given.fd)), given.folder, confine.Bounds(*given.bounds) if given.bounds else None)

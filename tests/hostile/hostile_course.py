@@ -23,7 +23,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = "90-two-exercises"
 NEIGHBOURS = ["00-neighbour", "15-neighbour", "25-neighbour", "99-neighbour"]
-LIMITS = {"--cell-seconds": "6", "--check-seconds": "6"}
+LIMITS = {"--cell-seconds": "6", "--check-seconds": "6", "--memory": "0.5"}
 
 SPECIFICATION = '''\
 """Two small exercises, of 3 and 5 points."""
@@ -113,7 +113,7 @@ class Row:
         place: called with the path where the notebook belongs and its text; writes the submission in another way.
         score: points, or None where it must be refused.
         refused: what the reason says, where it must be refused.
-        found: called with the Course after the run, for what this row alone must show.
+        found: called with the Course and the Row after the run, for what this row alone must show.
 
     ``@CANARY@`` does not stand in a submission; ``@ROOT@``, ``@SUBMITTED@``, ``@RESULTS@``, ``@HOME@``, ``@SCRATCH@``
     do, as the paths that an attacker might know.

@@ -19,7 +19,7 @@ each_graded = pytest.mark.parametrize("row", GRADED, ids=lambda row: row.student
 
 SECONDS = 60
 """What a submission may take that hangs in a cell and in a check, on a machine that has other work too."""
-MEMORY = 3 << 30
+MEMORY = 3 << 29
 """Bytes for the largest process: what a student may have, and the libraries that are loaded."""
 
 
