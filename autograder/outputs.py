@@ -92,7 +92,8 @@ def _clean(output):
             )
         case "execute_result" | "display_data":
             number = output.get("execution_count")
-            more = {"execution_count": number if type(number) is int else None} if kind == "execute_result" else {}
+            number = number if type(number) is int and 0 <= number < 1 << 31 else None
+            more = {"execution_count": number} if kind == "execute_result" else {}
             return new_output(kind, data=_bundle(output["data"]), **more)
     raise KeyError(kind)
 

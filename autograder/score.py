@@ -235,9 +235,9 @@ class _Run:
                 continue
             if index in self.ended:
                 return f"{name} is not defined: its cell did not end well ({self.ended[index]})."
-            errors = [o for o in self.outputs.get(index, ()) if o.get("output_type") == "error"]
+            errors = [o for o in outputs.clean(self.outputs.get(index, ())) if o.output_type == "error"]
             if errors:
-                last = outputs.clean(errors)[-1]
+                last = errors[-1]
                 return f"{name} is not defined: its cell ended in {last.get('ename')}: {last.get('evalue')}"
         return f"{name} is not defined: its cell defines no function of this name."
 

@@ -182,7 +182,7 @@ def _course():
 def _end():
     # Root's process mounts its own /proc, see confine.give_up_root.
     proc = ["--proc", "/proc"] if os.geteuid() else ["--dir", "/proc"]
-    places = ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--dir", confine.WORK, "--chdir", "/"]
+    places = ["--dev", "/dev", "--tmpfs", "/tmp", "--dir", confine.WORK, "--chdir", "/"]
     return [*proc, *places, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
 
 

@@ -53,6 +53,7 @@ def give_up_root():
         return
     # bwrap's own /proc would be partly covered, and a namespace inside could then not have one.
     kernel.mount("proc", "/proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    os.chmod("/tmp", 0o1777)
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)

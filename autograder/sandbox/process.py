@@ -2,6 +2,7 @@
 
 import math
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -272,8 +273,8 @@ class Session:
         ours, theirs = Channel.pair()
         with ours:
             with theirs:
-                self._say({"do": "check", "name": name}, theirs)
-            if not self._answer(self.limits.grace).get("started"):
+                token = self._say({"do": "check", "name": name}, theirs)
+            if not self._answer(token, self.limits.grace).get("started"):
                 raise Lost("what earlier cells have left running allows no other process", "crash")
             kind, outcomes, flag = _converse(ours, cases, seconds, room or [protocol.MAX_BODY] * len(cases))
         status = self._ask({"do": "end check"}, self.limits.grace).get("status")
@@ -287,20 +288,27 @@ class Session:
         return Reply(kind, tuple(outcomes), "memory" if overrun else flag)
 
     def _ask(self, message, seconds):
-        self._say(message)
-        return self._answer(seconds + self.limits.grace)
+        return self._answer(self._say(message), seconds + self.limits.grace)
 
     def _say(self, message, channel=None):
+        """Send a message; the token that its answer has to bring back."""
+        token = secrets.token_hex(8)
         try:
-            self._channel.send(message, seconds=self.limits.grace)
+            self._channel.send(message | {"token": token}, seconds=self.limits.grace)
             if channel:
                 self._channel.send_channel(channel)
         except (Closed, TimeoutError) as error:
             raise self._lost("the process ended") from error
+        return token
 
-    def _answer(self, seconds):
+    def _answer(self, token, seconds):
+        """The answer with that token; others are none of the session's own."""
+        deadline = time.monotonic() + seconds
         try:
-            return self._channel.receive(seconds)[0]
+            while True:
+                reply, _ = self._channel.receive(max(0.0, deadline - time.monotonic()), 0)
+                if reply.get("token") == token:
+                    return reply
         except Closed as error:
             if overrun := self._sandbox.overrun():
                 raise Lost(overrun, "memory") from error
@@ -344,10 +352,16 @@ def _ended(name, flag, status, seconds, overrun):
         return Outcome(error=Problem("TimeUp", message=f"stopped after {seconds:g} s"))
     if flag == "unreadable":
         return Outcome(error=Problem("NotRun", message=f"{name} returned something that cannot be read, or too much."))
-    how = "Does it call exit?"
-    if isinstance(status, int) and os.WIFSIGNALED(status):
-        how = f"It ended with signal {os.WTERMSIG(status)} ({signal.Signals(os.WTERMSIG(status)).name})."
-    return Outcome(error=Problem("NotRun", message=f"{name} ended the whole process. {how}"))
+    return Outcome(error=Problem("NotRun", message=f"{name} ended the whole process. {_how(status)}"))
+
+
+def _how(status):
+    """How a process ended, from what waitpid said of it, or so it is told."""
+    number = status & 0x7F if isinstance(status, int) else 0
+    if number in (0, 0x7F):
+        return "Does it call exit?"
+    names = {known.value: f" ({known.name})" for known in signal.Signals}
+    return f"It ended with signal {number}{names.get(number, '')}."
 
 
 def _not_run():

@@ -21,6 +21,13 @@ INSTALL = {
     "pacman": "sudo pacman -S bubblewrap",
     "zypper": "sudo zypper install bubblewrap",
 }
+SWITCHES = (
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+    ("user.max_user_namespaces", "0", "10000"),
+)
+"""Settings that keep programs from making namespaces: name, the value that does, one that does not."""
+SYSTEM = Path("/")
 UNPROTECTED = "or grade without protection, only what you would run yourself: --isolation none"
 
 
@@ -118,19 +125,12 @@ def _walls(inside):
 
 def _remedy(said):
     """What to do about what bubblewrap or the kernel said."""
-    if "ermission denied" in said and os.geteuid() == 0 and "uid_map" not in said:
+    if "ermission denied" in said and os.geteuid() == 0 and "uid map" not in said:
         return f"let every user read Python and the course: chmod -R o+rX {sys.prefix} {bubblewrap.PARTS['cnnkit']}"
-    for setting, bad, command in (
-        (
-            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
-        ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=10000"),
-    ):
-        if os.path.exists(setting) and Path(setting).read_text(encoding="ascii").strip() == bad:
-            return f"let programs make namespaces: sudo sysctl -w {command}"
+    for setting, bad, good in SWITCHES:
+        path = SYSTEM / "proc" / "sys" / setting.replace(".", "/")
+        if path.exists() and path.read_text(encoding="ascii").strip() == bad:
+            return f"let programs make namespaces: sudo sysctl -w {setting}={good}"
     if os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv"):
         return "a container needs `--privileged`, or seccomp and AppArmor off (--security-opt seccomp=unconfined, ...)"
     return "let programs make namespaces of their own (user_namespaces(7))"

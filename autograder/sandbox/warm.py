@@ -5,7 +5,8 @@
       session         a fork of it for each submission, which runs the notebook's cells
         check         a fork of the session for each exercise, which calls the student's function
 
-Messages, each answered by one:
+Messages, each answered by one; a session's answer brings back the "token" of the message, which tells it from what a
+student's cell has written to the channel:
 
     to the warm process   {"do": "load", "imports": [line...], "exercises": [name...]}   {"failed": [...]}
                           {"do": "open", "folder": path} and a channel     {"session": number} or {"refused": why}
@@ -129,17 +130,18 @@ def session(channel, shell, folder):
     check_pid = None
     while True:
         message, _ = channel.receive()
+        reply = {"token": message["token"]}
         match message["do"]:
             case "run":
-                outputs, ok = run_cell(shell, message["source"], message["seconds"])
+                reply["outputs"], reply["ok"] = run_cell(shell, message["source"], message["seconds"])
                 calm_signals()
-                channel.send({"outputs": outputs, "ok": ok})
             case "check":
                 with channel.receive_channel() as theirs:
                     check_pid = fork_check(theirs, channel, shell.user_ns, message["name"])
-                channel.send({"started": check_pid is not None})
+                reply["started"] = check_pid is not None
             case "end check":
-                channel.send({"status": finish(check_pid)})
+                reply["status"] = finish(check_pid)
+        channel.send(reply)
 
 
 def fork_check(theirs, channel, namespace, name):

@@ -308,7 +308,7 @@ def children():
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return file.read().split()
 
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 60
 while children() and time.monotonic() < deadline:
     if not os.waitpid(-1, os.WNOHANG)[0]:
         time.sleep(0.05)

@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import rows_beyond
 import rows_of_code
 import rows_of_files
 from hostile_course import NEIGHBOURS, UNIT, Course
 
 pytestmark = pytest.mark.xdist_group("hostile")
 
-ROWS = rows_of_code.ROWS + rows_of_files.ROWS
+ROWS = rows_of_code.ROWS + rows_of_files.ROWS + rows_beyond.ROWS
 GRADED = [row for row in ROWS if row.score is not None]
 REFUSED = [row for row in ROWS if row.score is None]
 each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.student)
