@@ -1,6 +1,8 @@
 """Ten thousand notebooks that are not what they should be: each is refused or graded, none makes ingest crash.
 
-python benchmarks/fuzz.py [CASES]
+Then ten thousand of each kind of malformed data that a student's process can send: read or refused, never a crash.
+
+    python benchmarks/fuzz.py [CASES]
 """
 
 import sys
@@ -13,6 +15,7 @@ from autograder import build
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import damage
+import test_sandbox_fuzz
 
 UNIT = "03-conv-forward"
 
@@ -23,13 +26,15 @@ def main(cases=10_000):
     counts, began = {True: 0, False: 0}, time.perf_counter()
 
     # No database of earlier failures: each run is a fresh one.
-    @settings(
+    many = settings(
         max_examples=cases,
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
+
+    @many
     @given(damage.notebooks(skeleton))
     def run(data):
         counts[damage.check_ingest(skeleton, data)] += 1
@@ -37,8 +42,14 @@ def main(cases=10_000):
     run()
     print(
         f"ingest: {sum(counts.values())} notebooks in {time.perf_counter() - began:.0f} s, {counts[True]} read, "
-        f"{counts[False]} refused, no crash"
+        f"{counts[False]} refused, no crash",
+        flush=True,
     )
+    for name, test in vars(test_sandbox_fuzz).items():
+        if hasattr(test, "hypothesis"):
+            began = time.perf_counter()
+            many(test)()
+            print(f"{name}: {cases} in {time.perf_counter() - began:.0f} s, no crash", flush=True)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ class Course:
         command += [word for pair in LIMITS.items() for word in pair] + list(options)
         done = subprocess.run(
             [sys.executable, "-c", WATCH, report, *map(str, command)],
-            env=self._environment(),
+            env=self.environment(),
             cwd=self.base,
             capture_output=True,
             text=True,
@@ -223,16 +223,7 @@ class Course:
 
     def gradebook(self):
         """The same, of nbgrader's own tables."""
-        found = {}
-        query = """
-            select sa.student_id, base.name, g.auto_score
-            from grade g join submitted_notebook sn on g.notebook_id = sn.id
-            join submitted_assignment sa on sn.assignment_id = sa.id join base_cell base on g.cell_id = base.id
-        """
-        with sqlite3.connect(self.results / "gradebook.db") as db:
-            for student, exercise, score in db.execute(query):
-                found.setdefault(student, {})[exercise] = score
-        return found
+        return recorded(self.results / "gradebook.db")
 
     def journal(self):
         """``{student: result}`` of the journal."""
@@ -281,12 +272,27 @@ class Course:
         path = self.base / "released.ipynb"
         if not path.exists():
             command = [sys.executable, "-c", RELEASE, UNIT, str(path)]
-            subprocess.run(command, env=self._environment(), cwd=self.base, check=True, timeout=300)
+            subprocess.run(command, env=self.environment(), cwd=self.base, check=True, timeout=300)
         return path
 
-    def _environment(self):
+    def environment(self):
+        """The instructor's environment variables."""
         ours = {"PYTHONPATH": str(self.root), "HOME": str(self.home), "TMPDIR": str(self.scratch), "TOKEN": self.canary}
         return os.environ | ours
+
+
+def recorded(path):
+    """``{student: {exercise: score}}`` of the gradebook at a path."""
+    found = {}
+    query = """
+        select sa.student_id, base.name, g.auto_score
+        from grade g join submitted_notebook sn on g.notebook_id = sn.id
+        join submitted_assignment sa on sn.assignment_id = sa.id join base_cell base on g.cell_id = base.id
+    """
+    with sqlite3.connect(path) as db:
+        for student, exercise, score in db.execute(query):
+            found.setdefault(student, {})[exercise] = score
+    return found
 
 
 RELEASE = """

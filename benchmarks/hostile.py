@@ -1,0 +1,99 @@
+"""The hostile submissions, graded by nbgrader's own ``nbgrader autograde`` and by ours, side by side.
+
+    python benchmarks/hostile.py [NAME...]
+
+NAME picks rows, "05" or "exits". nbgrader runs each submission alone, in a copy of the course, and is stopped after two
+minutes; it has no sandbox, so what would hurt this machine is left out, and what would reach it finds the copy.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "hostile"))
+import rows_beyond
+import rows_of_code
+import rows_of_files
+from hostile_course import LIMITS, UNIT, Course, recorded
+
+ROWS = rows_of_code.ROWS + rows_of_files.ROWS + rows_beyond.ROWS
+HARMFUL = (17, 22, 23, 24, 25, 26, 55)
+"""What would linger on, fill the memory or the disk, or end other processes of this account."""
+SECONDS = 120
+CONFIG = """\
+from autograder.nbgrader_config import course_config
+
+c = get_config()
+c.merge(course_config({root!r}, stock=True))
+"""
+PREPARE = "import sys; from autograder import build; build.write_sources(units=[sys.argv[1]])"
+
+
+class Stock:
+    """A course of nbgrader's, with the checks in the student's kernel, as it does by itself."""
+
+    def __init__(self, course):
+        self.course, self.root = course, course.root
+        (self.root / "grading").mkdir()
+        (self.root / "nbgrader_config.py").write_text(CONFIG.format(root=str(self.root)), encoding="utf-8")
+        self._run([sys.executable, "-c", PREPARE, UNIT])
+        self._run([sys.executable, "-m", "nbgrader", "generate_assignment", UNIT])
+
+    def grade(self, student):
+        """What becomes of a submission, in words."""
+        place = self.root / "grading" / "submitted" / student
+        shutil.copytree(self.course.submitted / student, place, symlinks=True)
+        code = self._run([sys.executable, "-m", "nbgrader", "autograde", UNIT, "--student", student])
+        scores = recorded(self.root / "grading" / "gradebook.db").get(student, {})
+        shutil.rmtree(place)
+        if code is None:
+            return f"stopped after {SECONDS} s"
+        if not scores or None in scores.values():
+            return "no score"
+        return f"{sum(scores.values()):g}"
+
+    def _run(self, command):
+        """The exit status of a command, None where it had to be stopped."""
+        process = subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.course.environment() | {"IPYTHONDIR": str(self.course.home / ".ipython")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def main(*names):
+    rows = [row for row in ROWS if not names or any(name in row.student for name in names)]
+    with tempfile.TemporaryDirectory(dir="/tmp") as base, tempfile.TemporaryDirectory(dir="/tmp") as scratch:
+        Path(base).chmod(0o755)
+        course = Course(Path(base), Path(scratch))
+        course.submit(rows)
+        course.grade()
+        ours = {student: sum(scores.values()) for student, scores in course.rows().items()}
+        print(f"ours: {' '.join(word for pair in LIMITS.items() for word in pair)}; nbgrader: {SECONDS} s each")
+        print(f"{'submission':36} {'wanted':>8} {'ours':>8}  nbgrader", flush=True)
+        stock = Stock(course)
+        for row in rows:
+            wanted = "refused" if row.score is None else f"{row.score:g}"
+            got = f"{ours[row.student]:g}" if row.student in ours else "refused"
+            theirs = "not tried" if row.number in HARMFUL else stock.grade(row.student)
+            print(f"{row.student:36} {wanted:>8} {got:>8}  {theirs}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
