@@ -43,13 +43,6 @@ const family = Math.random().toString(36).slice(2, 10);
 let counter = 0;
 export const unique = (prefix) => `cnnkit-${prefix}-${family}-${(counter += 1)}`;
 
-// Blue below zero and vermilion above, as in the course's figures; sizes tell apart what colours may not.
-export function tint(value, limit) {
-  if (!limit || !value) return "transparent";
-  const share = Math.round(clamp(Math.abs(value) / limit, 0, 1) * 55);
-  return `color-mix(in srgb, var(--${value > 0 ? "warm" : "cold"}) ${share}%, transparent)`;
-}
-
 export const largest = (rows) => Math.max(0, ...rows.flat(Infinity).map(Math.abs));
 
 export function explainer({ name, build }) {
@@ -314,7 +307,7 @@ export function refuse({ sides, kernel, stride, pad, largestSide = 16 }) {
 }
 
 // A grid of numbers as SVG. Options:
-//   key: tells grids of one explainer apart; label: what it is, shown above (`bare` hides it)
+//   key: tells grids of one explainer apart; label: what it is, shown above
 //   values: rows of numbers or words; cell: side in pixels; limit: the value with the full tint, 0 for none
 //   ring: how many outer rows and columns are padding; hatched(i, j): nothing reads this cell
 //   frame(i, j): colour name of a frame, or nothing; soft(i, j): a light ground; at: [i, j] of the cell that Tab reaches
@@ -322,45 +315,44 @@ export function refuse({ sides, kernel, stride, pad, largestSide = 16 }) {
 //   turn(i, j, step): what + and - do to the cell with the focus
 export function grid(options) {
   const { key, label, values, cell = 32, limit = largest(values.flat().filter(Number.isFinite)), ring = 0 } = options;
-  const { hatched, frame, soft, at = [0, 0], pick, turn, faded, bare = false, digits = 2 } = options;
+  const { hatched, frame, soft, at = [0, 0], pick, turn, faded, digits = 2 } = options;
   const [rows, columns] = [values.length, values[0]?.length ?? 0];
   const [width, height] = [columns * cell + 4, rows * cell + 4];
   const hatch = unique("hatch");
+  const spoken = values.map((line) => line.map((value) => (typeof value === "number" ? short(value, digits) : value)));
   const padding = (i, j) => i < ring || j < ring || i >= rows - ring || j >= columns - ring;
-  const cells = range(rows).map((i) =>
-    s("g", pick ? { role: "row" } : {}, range(columns).map((j) => {
-      const value = values[i][j];
-      const words = typeof value === "number" ? short(value, digits) : value;
-      const [x, y] = [2 + j * cell, 2 + i * cell];
-      const box = { x, y, width: cell, height: cell };
-      const about = [`row ${i}, column ${j}: ${words}`];
-      if (padding(i, j)) about.push("padding");
-      if (hatched?.(i, j)) about.push("not used");
-      const role = pick && {
-        role: "gridcell",
-        "data-key": `${key}:${i},${j}`,
-        "data-cell": `${i},${j}`,
-        "aria-label": about.join(", "),
-        "aria-selected": String(i === at[0] && j === at[1]),
-        tabindex: i === at[0] && j === at[1] ? 0 : -1,
-      };
-      const size = Math.min(0.42 * cell, (1.5 * cell) / Math.max(2, words.length));
-      return s("g", { ...role, class: faded?.(i, j) ? "faded" : null },
-        s("rect", { ...box, class: "cell", style: `fill:${soft?.(i, j) ? "color-mix(in srgb, var(--cold) 22%, transparent)" : typeof value === "number" ? tint(value, limit) : "transparent"}` }),
-        padding(i, j) && s("rect", { ...box, class: "padding" }),
-        hatched?.(i, j) ? s("rect", { ...box, fill: `url(#${hatch})` }) : null,
-        s("text", { x: x + cell / 2, y: y + cell / 2, "font-size": size.toFixed(1), class: padding(i, j) ? "dim" : null }, words),
-      );
-    })),
-  );
-  const frames = range(rows).flatMap((i) => range(columns).map((j) => {
+  // Written as text and read in one go: cell by cell a grid of some hundred takes several times as long.
+  const draw = (i, j) => {
+    const [value, words, isPadding, isHatched] = [values[i][j], spoken[i][j], padding(i, j), hatched?.(i, j)];
+    const [x, y] = [2 + j * cell, 2 + i * cell];
+    const box = `x="${x}" y="${y}" width="${cell}" height="${cell}"`;
+    const size = Math.min(0.42 * cell, (1.5 * cell) / Math.max(2, words.length)).toFixed(1);
+    const chosen = i === at[0] && j === at[1];
+    const about = [`row ${i}, column ${j}: ${words}`, isPadding && "padding", isHatched && "not used"].filter(Boolean).join(", ");
+    const role = pick ? ` role="gridcell" data-key="${key}:${i},${j}" data-cell="${i},${j}" aria-label="${safe(about)}" aria-selected="${chosen}" tabindex="${chosen ? 0 : -1}" data-lm-suppress-shortcuts="true"` : "";
+    return `<g${role}${faded?.(i, j) ? ' class="faded"' : ""}><rect ${box} class="cell ${soft?.(i, j) ? 'soft"/>' : ground(value, limit)}`
+      + (isPadding ? `<rect ${box} class="padding"/>` : "") + (isHatched ? `<rect ${box} fill="url(#${hatch})"/>` : "")
+      + `<text x="${x + cell / 2}" y="${y + cell / 2}" font-size="${size}"${isPadding ? ' class="dim"' : ""}>${safe(words)}</text></g>`;
+  };
+  const framed = (i, j) => {
     const name = frame?.(i, j);
-    return name ? s("rect", { x: 3 + j * cell, y: 3 + i * cell, width: cell - 2, height: cell - 2, class: `frame ${name}` }) : null;
-  }));
-  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: pick ? "grid" : "img", "aria-label": pick ? label : `${label}: ${values.map((row) => row.map((v) => (typeof v === "number" ? short(v, digits) : v)).join(" ")).join("; ")}` },
-    s("defs", { "aria-hidden": "true" }, hatchPattern(hatch)), cells, s("g", { "aria-hidden": "true" }, frames));
+    return name ? `<rect x="${3 + j * cell}" y="${3 + i * cell}" width="${cell - 2}" height="${cell - 2}" class="frame ${name}"/>` : "";
+  };
+  const each = (write) => range(rows).map((i) => range(columns).map((j) => write(i, j)).join(""));
+  const told = pick ? label : `${label}: ${spoken.map((line) => line.join(" ")).join("; ")}`;
+  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: pick ? "grid" : "img", "aria-label": told });
+  svg.innerHTML = `<g aria-hidden="true">${hatched ? hatchPattern(hatch).outerHTML : ""}</g>${each(draw).map((line) => `<g${pick ? ' role="row"' : ""}>${line}</g>`).join("")}<g aria-hidden="true">${each(framed).join("")}</g>`;
   if (pick) walk(svg, rows, columns, pick, turn);
-  return h("figure", { class: "grid" }, bare ? null : h("figcaption", {}, label), svg);
+  return h("figure", { class: "grid" }, h("figcaption", {}, label), svg);
+}
+
+const safe = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/"/g, "&quot;");
+
+// The rest of a cell's element: blue below zero and vermilion above, as in the course's figures, the more the farther.
+function ground(value, limit) {
+  if (typeof value !== "number" || !limit || !value) return 'zero"/>';
+  const share = clamp(Math.abs(value) / limit, 0, 1) * 0.55;
+  return `${value > 0 ? "above" : "below"}" fill-opacity="${share.toFixed(2)}"/>`;
 }
 
 export const hatchPattern = (id) =>
