@@ -385,16 +385,17 @@ function walk(svg, rows, columns, pick, turn) {
       pick(...here);
     }
   });
-  svg.addEventListener("pointerover", (event) => {
-    // A drawing that changes under a resting pointer is not pointed at anew: the arrow keys may be at work.
-    const spot = `${event.clientX},${event.clientY}`;
-    const here = spot === resting || event.pointerType !== "mouse" ? null : place(event.target);
-    resting = spot;
-    if (here) pick(...here);
+  // Moves alone count: a drawing that changes or scrolls under a resting pointer is not pointed at anew.
+  svg.addEventListener("pointermove", (event) => {
+    const cell = event.target.closest?.("[data-cell]");
+    if (event.pointerType !== "mouse" || !cell || cell.dataset.key === pointedAt) return;
+    pointedAt = cell.dataset.key;
+    pick(...place(cell));
   });
+  svg.addEventListener("pointerleave", () => (pointedAt = ""));
 }
 
-let resting = "";
+let pointedAt = "";
 
 // Things side by side, wrapping where the page is narrow.
 export const row = (...children) => h("div", { class: "flow" }, ...children);
