@@ -2,13 +2,13 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import nbformat
 from nbformat.v4 import new_output
 
 from autograder import ingest, outputs
-from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Reply
+from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Reply, protocol
 from cnnkit import diagnosis, verdict
 from cnnkit.cases import arrays
 
@@ -31,7 +31,8 @@ class Graded:
         verdicts: a ``cnnkit.verdict.Verdict`` for each exercise, in the notebook's order.
         flags: for each exercise, words for the instructor: "missing" (its cell is not in the submission),
             "unwritten" (still the stub), "undefined" (the notebook defines no such function), "timeout", "crash",
-            "memory" (it took more than it may), "unreadable" (it sent what no function returns).
+            "memory" (it took more than it may), "unreadable" (it sent what no function returns), "differs" (called
+            again with the same, it gave something else).
         seconds: wall time that it took.
     """
 
@@ -129,6 +130,7 @@ class Scorer:
             result = verdict.refused(name, run.why_not(name, reply.kind), expected.exercise.max_score)
             flags += [] if "missing" in flags else ["undefined"]
         flags += [reply.flag] if reply and reply.flag else []
+        flags += ["differs"] if name in run.differing else []
         graded.verdicts[name] = result
 
     def _expect(self, name):
@@ -155,6 +157,7 @@ class _Run:
     replies: dict = field(default_factory=dict)
     outputs: dict = field(default_factory=dict)
     ended: dict = field(default_factory=dict)  # by index of the cell: how it ended the process
+    differing: set = field(default_factory=set)  # exercises that gave something else when they were called again
     suspected: bool = False
     restarts: int = 0
     over: bool = False
@@ -173,7 +176,8 @@ class _Run:
             left = self._deadline - time.monotonic()
             try:
                 if name and name not in self.replies:
-                    self.replies[name] = self._late(name) if left <= 0 else _check(session, expect(name), left)
+                    self.replies[name], differs = self._late(name) if left <= 0 else _check(session, expect(name), left)
+                    self.differing |= {name} if differs else set()
                 elif self._runs(index, cell) and left <= 0:
                     self.ended[index] = f"not run, since the notebook took {self.seconds:g} s"
                 elif self._runs(index, cell):
@@ -189,7 +193,8 @@ class _Run:
         self.over = True
 
     def _late(self, name):
-        return Reply("", flag="timeout", problem=f"{name} was not checked, since the notebook took {self.seconds:g} s.")
+        problem = f"{name} was not checked, since the notebook took {self.seconds:g} s."
+        return Reply("", flag="timeout", problem=problem), False
 
     def _runs(self, index, cell):
         solution = ingest.solution_name(cell)
@@ -261,8 +266,42 @@ class _Run:
 
 
 def _check(session, expected, seconds):
+    """``(reply, differs)``: a check's Reply, and whether a call gave something else when it was made again.
+
+    The second calls come after all others, and cost nothing whatever they do.
+    """
     room = [ROOM + 4 * sum(a.nbytes for a in arrays((right.value, case.args))) for case, right in _pairs(expected)]
-    return session.check(expected.exercise.name, expected.cases, room, seconds)
+    again = [] if expected.exercise.judge else _first_of_each_group(expected.cases)
+    cases = [*expected.cases, *(expected.cases[i] for i in again)]
+    reply = session.check(expected.exercise.name, cases, [*room, *(room[i] for i in again)], seconds)
+    first, second = reply.outcomes[: len(expected.cases)], reply.outcomes[len(expected.cases) :]
+    cut_short = not first or any(map(_is_cut_short, first))
+    flag = reply.flag if cut_short or reply.flag == "memory" else ""
+    differs = any(
+        not _is_cut_short(after) and _ended_as(first[i]) != _ended_as(after)
+        for i, after in zip(again, second, strict=False)
+    )
+    return replace(reply, outcomes=first, flag=flag), differs
+
+
+def _first_of_each_group(cases):
+    """Indices of the first case of each group, large ones left out."""
+    found = {}
+    for i, case in enumerate(cases):
+        if not case.fast:
+            found.setdefault(case.group, i)
+    return list(found.values())
+
+
+def _is_cut_short(outcome):
+    return outcome.error is not None and outcome.error.type in ("NotRun", "TimeUp")
+
+
+def _ended_as(outcome):
+    """What a call came to, as text that is the same for the same, bit by bit."""
+    held = []
+    value = protocol.pack(outcome.value, held)
+    return repr((outcome.error and outcome.error.type, value, [(a.dtype.str, a.shape, a.tobytes()) for a in held]))
 
 
 def _pairs(expected):

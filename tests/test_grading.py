@@ -573,6 +573,20 @@ def test_a_result_survives_the_journal(notebook, course):
     assert json.dumps(through.to_dict()) == json.dumps(data)
 
 
+def test_an_answer_that_is_not_the_same_twice_is_flagged(notebook, course):
+    graded = outcome(notebook, course, answer="import time\ndef practice(x):\n    return time.perf_counter_ns()")
+    assert graded.flags["practice"] == ["differs"]
+    counts = "calls = []\ndef practice(x):\n    calls.append(x)\n    return x + x if len(calls) <= COUNT else None"
+    cases = len(evaluate("practice", lambda x: x + x, seed=3).cases)
+    graded = outcome(notebook, course, answer=counts.replace("COUNT", str(cases)))
+    assert (graded.verdicts["practice"].passed, graded.flags["practice"]) == (True, ["differs"])
+
+
+@pytest.mark.parametrize("answer", [RIGHT, WRONG, "def practice(x):\n    raise NotImplementedError", "practice = 3"])
+def test_an_answer_that_is_the_same_twice_is_not_flagged(notebook, course, answer):
+    assert "differs" not in outcome(notebook, course, answer=answer).flags["practice"]
+
+
 def test_the_function_as_it_is_at_the_check_counts(notebook, course):
     graded = outcome(notebook, course, answer=RIGHT, added="practice = None")
     assert graded.verdicts["practice"].passed
