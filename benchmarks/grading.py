@@ -155,31 +155,37 @@ def _own_computing(unit, student):
 
 def measure_stock(units, count):
     for unit in units:
-        print(f"\n{count} submissions of unit {unit}, {cores()} cores")
-        walls = {}
+        print(f"\n{count} submissions of unit {unit}, {cores()} cores", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder).resolve()
             write_class(folder / "submitted", unit, count)
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            walls["autograder grade"] = ours(folder, unit)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            before = processor_time()
+            base = ours(folder, unit)
+            spent = processor_time() - before
             lines = map(json.loads, (folder / "results" / "journal.jsonl").read_text().splitlines())
             taken = {line["student"]: line["graded"]["seconds"] for line in lines if "graded" in line}
-        for demos, name in ((True, "nbgrader autograde"), (False, "nbgrader autograde, no demonstrations")):
-            with tempfile.TemporaryDirectory() as folder:
-                walls[name] = stock(Path(folder).resolve(), unit, count, demos)
-        base = walls["autograder grade"]
-        for name, wall in walls.items():
-            print(f"{name:38} {wall:7.1f} s  {wall / count:6.2f} s each  {wall / base:5.1f} times ours", flush=True)
+        show("autograder grade", base, base, count)
         own = {student: own_computing(unit, student) for student in students(unit)}
         beyond = [wall - own[who.rpartition("-")[0] if None not in own else None] for who, wall in taken.items()]
         print(
-            f"median per submission: {statistics.median(taken.values()):.2f} s in a worker, of which "
+            f"    median per submission: {statistics.median(taken.values()):.2f} s in a worker, of which "
             f"{statistics.median(own.values()):.2f} s the student's own computing; beyond it "
-            f"{statistics.median(beyond):.2f} s"
+            f"{statistics.median(beyond):.2f} s\n"
+            f"    processor time of the whole run, student's and all: {spent / count:.2f} s each"
         )
-        print(f"processor time of the run, workers and all: {spent / count:.2f} s each")
+        for demos, name in ((False, "nbgrader autograde, no demonstrations"), (True, "nbgrader autograde")):
+            with tempfile.TemporaryDirectory() as folder:
+                show(name, stock(Path(folder).resolve(), unit, count, demos), base, count)
+
+
+def show(name, wall, base, count):
+    print(f"{name:38} {wall:7.1f} s  {wall / count:6.2f} s each  {wall / base:5.1f} times ours", flush=True)
+
+
+def processor_time():
+    """Of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 WATCHED = """
