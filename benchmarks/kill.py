@@ -16,7 +16,7 @@ from kills import VICTIMS, Campaign
 from postgres import server
 
 
-def main(kills=50, isolation="none"):
+def main(kills=50, isolation="sandbox"):
     done = collections.Counter()
     with server() as database:
         for seed in range(-(-kills // len(VICTIMS))):

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.xdist_group("grading")
 
 def test_each_part_of_a_run_may_be_killed_and_nothing_is_lost_or_there_twice(tmp_path):
     with server() as database:
-        campaign = Campaign(tmp_path, count=12, seed=1, server=database)
+        campaign = Campaign(tmp_path, count=12, seed=1, server=database, isolation="sandbox")
         codes = {victim: campaign.run(victim) for victim in VICTIMS}
         campaign.finish()
     assert codes["coordinator"] == -9
