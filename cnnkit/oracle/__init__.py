@@ -3,7 +3,8 @@
 They compute in float64 (float32 on Apple's MPS, which has no other) and give back the dtype they were given.
 Images are ``x: (N, C, H, W)``, filters ``w: (F, C, KH, KW)``. ``stride``, ``pad``, ``dilation`` and ``size`` take an
 int or a pair (height, width). Where a window does not fit, ``cnnkit.shapes.conv_output_size`` raises a ValueError
-that names the numbers. ``device`` is a name for ``cnnkit.device``; None takes the one in use.
+that names the numbers. ``device`` is a name for ``cnnkit.device``; None takes the one in use. What works on whole
+models (``oracle.features``) takes them and their pictures as torch has them.
 """
 
 from cnnkit.oracle.activations import (
@@ -58,6 +59,14 @@ from cnnkit.oracle.cortex import (
     s_layer,
     simple_cell,
     tuning_curve,
+)
+from cnnkit.oracle.features import (
+    freeze_backbone,
+    grad_cam,
+    nearest,
+    occlusion_map,
+    replace_head,
+    saliency,
 )
 from cnnkit.oracle.filters import (
     convmtx2,
@@ -120,7 +129,9 @@ __all__ = [
     "equivariance_error",
     "evaluate",
     "fft_convolve2d",
+    "freeze_backbone",
     "gabor",
+    "grad_cam",
     "hypercomplex_cell",
     "im2col",
     "insert_zeros",
@@ -136,8 +147,10 @@ __all__ = [
     "maxout_backward",
     "mlp_backprop",
     "momentum_step",
+    "nearest",
     "nesterov_step",
     "numerical_gradient",
+    "occlusion_map",
     "output_size",
     "perceptron_step",
     "prelu",
@@ -145,8 +158,10 @@ __all__ = [
     "relative_error",
     "relu",
     "relu_backward",
+    "replace_head",
     "rmsprop_step",
     "s_layer",
+    "saliency",
     "sgd_step",
     "sharpen",
     "sigmoid",
