@@ -241,6 +241,7 @@ def arrow(ax, start, end, colour=INK, bend=0.0):
 
 def image(ax, array, title="", limit=None, gray=False):
     """Show ``array (H, W)`` on chart axes: tinted by sign and size, or as a gray picture from 0 to 1."""
+    array = np.asarray(array)
     limit = np.abs(array).max() if limit is None else limit
     colours = {"cmap": "gray", "vmin": 0, "vmax": 1} if gray else {"cmap": DIVERGING, "vmin": -limit, "vmax": limit}
     ax.imshow(array, interpolation="nearest", **colours)
