@@ -46,12 +46,12 @@ from torch.nn import functional as F
 
 from cnnkit import check
 
+torch.set_num_threads(1)  # networks of this size gain nothing from more, nor from a GPU
+
 # %% tags=["demo"]
 import copy
 
 from cnnkit import data, oracle, plot, train
-
-torch.set_num_threads(1)  # networks of this size gain nothing from more, nor from a GPU
 
 # %% [markdown]
 # ## 1 · A network that knows half the digits
@@ -225,9 +225,9 @@ plot.show(fig, "Four maps of the third stage, and for each the nine test picture
           "22 pixels around the strongest place. In each row the same kind of stroke appears in the same place of the window.")
 
 # %% [markdown]
-# Each row has a theme: a stroke that bends in a certain way, a crossing, an end. No row is a digit; several digits can
-# have the same part. Parts in the middle, wholes at the end: that is what Zeiler and Fergus found in ImageNet networks,
-# and what decks a, c and d show of them.
+# Each row has a theme: a stroke that bends in a certain way, a crossing, an end. In some rows several digits share it; in
+# others one digit fills the row, since with five classes and three layers a part may be all that it takes. From edges
+# to parts to wholes: that is what Zeiler and Fergus found in networks for ImageNet, and what decks a, c and d show.
 #
 # A warning goes with every such figure. We saw what excites a map *most*, among 179 pictures of five classes. What else
 # it would respond to, we did not ask.
@@ -246,15 +246,17 @@ plot.show(fig, "Four maps of the third stage, and for each the nine test picture
 # of every channel, so there are as many places as a convolution without padding has outputs: unit 03 once more.
 
 # %% tags=["demo", "hide-input"]
+three = torch.tensor(low_test.x[np.flatnonzero(low_test.y == 3)[3]])
+heat = oracle.occlusion_map(net, three, 3, 7, 2).numpy()
+worst = np.unravel_index(heat.argmin(), heat.shape)
 fig, axes = plot.figure(9, 2.0, columns=6)
-for ax, (i, j) in zip(axes, ((0, 0), (0, 6), (3, 3), (5, 2), (5, 6), (10, 10))):
-    covered = four[0].clone()
+for ax, (i, j) in zip(axes, ((0, 0), (0, 6), (3, 3), worst, (5, 6), (10, 10)), strict=True):
+    covered = three[0].clone()
     covered[2 * i : 2 * i + 7, 2 * j : 2 * j + 7] = 0
-    with torch.no_grad():
-        probability = net(covered[None, None]).softmax(1)[0, 4]
-    plot.image(ax, covered, f"p(4) = {probability:.2f}", gray=True)
+    plot.image(ax, covered, f"p(3) = {heat[i, j]:.2f}", gray=True)
     ax.add_patch(plot.Rectangle((2 * j - 0.5, 2 * i - 0.5), 7, 7, fill=False, edgecolor=plot.ORANGE, lw=1.5))
-plot.show(fig, "The digit four with a black patch of 7 by 7 pixels in six places, and the probability of a four for each.")
+plot.show(fig, "The digit three with a black patch of 7 by 7 pixels in six places, and the probability of a three for each: "
+          "near 1 in all but one, where the patch hides a part of the lower bow.")
 
 # %% [markdown]
 # ### Exercise: `occlusion_map`
@@ -285,7 +287,7 @@ def occlusion_map(model, image, target, size, stride):
     if size > min(h, w):
         raise ValueError(f"a patch of {size} x {size} does not fit into {h} x {w}")
     heat = torch.zeros((h - size) // stride + 1, (w - size) // stride + 1)
-    with torch.no_grad():
+    with torch.inference_mode():
         for i in range(heat.shape[0]):
             for j in range(heat.shape[1]):
                 covered = image.clone()
@@ -312,7 +314,7 @@ check("occlusion_map", occlusion_map)
 scores = train.predict(net, low_test.x, device="cpu").softmax(1)
 some = [int(np.flatnonzero((low_test.y == digit) & (scores[:, digit].numpy() > 0.9))[3]) for digit in LOW]
 heats = {}
-for digit, number in zip(LOW, some):
+for digit, number in zip(LOW, some, strict=True):
     picture = torch.tensor(low_test.x[number])
     heats[digit] = oracle.occlusion_map(net, picture, digit, 7, 1).numpy()
     print(f"{digit}: p({digit}) is {scores[number, digit]:.3f}, with the patch at its worst place {heats[digit].min():.3f}")
@@ -327,11 +329,12 @@ def heat_map(ax, heat, picture, title="", highest=None, extent=None):
     h, w = picture.shape[1:]
     ax.set(xlim=(-0.5, w - 0.5), ylim=(h - 0.5, -0.5), xticks=[], yticks=[])
     ax.set_title(title, size=10)
+    ax.spines[:].set(visible=True, color="#888888")
     return shown
 
 
 fig, axes = plot.figure(9, 3.7, columns=5, rows=2)
-for column, (digit, number) in enumerate(zip(LOW, some)):
+for column, (digit, number) in enumerate(zip(LOW, some, strict=True)):
     plot.image(axes[0, column], low_test.x[number, 0], gray=True)
     heat = heat_map(axes[1, column], heats[digit], low_test.x[number], highest=1, extent=(3, 25, 25, 3))
 axes[1, 0].set_ylabel("p where the\npatch's middle is")
@@ -469,7 +472,7 @@ check("saliency", saliency)
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(9, 3.7, columns=5, rows=2)
 on_ink = []
-for column, (digit, number) in enumerate(zip(LOW, some)):
+for column, (digit, number) in enumerate(zip(LOW, some, strict=True)):
     picture = torch.tensor(low_test.x[number])
     where = oracle.saliency(net, picture, digit)
     on_ink.append(float(where[picture[0] > 0.5].sum() / where.sum()))
@@ -546,11 +549,11 @@ for row, channel in enumerate(busiest[:2]):
     axes[2 * row, 0].set_ylabel(f"map {channel}")
     axes[2 * row + 1, 0].set_ylabel("deconvnet")
 plot.show(fig, "For two maps of the third stage the nine pictures that excite them most, and below each what the deconvnet "
-          "projects back: the stroke that the map waits for, in blue and orange, and nothing of the rest of the digit.")
+          "projects back: in a small region pixels that should be brighter, in red, and darker, in blue; alike along a row.")
 
 # %% [markdown]
-# The projections have the shape of a stroke, and for one map they are alike from picture to picture: this is what the
-# rows of section 3 had in common. Deck a's pictures of Zeiler and Fergus are made in this way.
+# For one map the projections are alike from picture to picture, a small pattern of where there should be ink and where
+# there should be none: this is what the pictures in a row of section 3 had in common. Deck a's pictures of Zeiler and Fergus are made in this way.
 #
 # Is it what the unit *computes*? With care. Signals that are cut off below zero at every step look tidy whatever the
 # network has learned, and part of the picture comes from the switches alone. Adebayo et al. (2018) tested such methods
@@ -658,7 +661,7 @@ train.seed(0)
 wide = nn.Sequential(copy.deepcopy(net.features), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 5)).train()
 x, there, _ = pairs(low, 6400, seed=0)
 optimizer = torch.optim.Adam(wide.parameters(), 1e-2)
-for number, (some_x, some_there) in enumerate(zip(x.split(32), there.split(32))):
+for number, (some_x, some_there) in enumerate(zip(x.split(32), there.split(32), strict=True)):
     optimizer.param_groups[0]["lr"] = 1e-2 * (1 - number / 200)
     loss = F.binary_cross_entropy_with_logits(wide(some_x), some_there)
     optimizer.zero_grad()
@@ -670,7 +673,7 @@ x, there, on_the_left = pairs(low_test, 200, seed=1)
 with torch.no_grad():
     found = ((wide(x) > 0) == (there > 0)).all(1).numpy()
 hits = []
-for picture, classes, left in zip(x[found], there[found], on_the_left[found]):
+for picture, classes, left in zip(x[found], there[found], on_the_left[found], strict=True):
     for target in classes.nonzero().flatten().tolist():
         cam = oracle.grad_cam(wide, "0", picture, target)
         hits.append(bool(cam[:, :7].sum() > cam[:, 7:].sum()) == (target == left))
@@ -680,11 +683,11 @@ assert found.mean() > 0.75 and np.mean(hits) > 0.85
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(8.8, 3.4, columns=3, rows=2)
-shown_pairs = [(classes, picture) for classes, picture in zip(there[found], x[found])]
+shown_pairs = [(classes, picture) for classes, picture in zip(there[found], x[found], strict=True)]
 for row, (wanted, other) in enumerate(((3, 0), (4, 2))):
     picture = next(p for c, p in shown_pairs if c[wanted] and c[other])
     plot.image(axes[row, 0], picture[0], gray=True)
-    for ax, target in zip(axes[row, 1:], (wanted, other)):
+    for ax, target in zip(axes[row, 1:], (wanted, other), strict=True):
         cam = oracle.grad_cam(wide, "0", picture, target)
         large = F.interpolate(cam[None, None], (28, 56), mode="bilinear", align_corners=False)[0, 0]
         heat_map(ax, large, picture, f"Grad-CAM for {target}")
@@ -797,7 +800,7 @@ plot.show(fig, "As deck d's figure: five digits in the first column, beside each
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(9, 3.6, columns=2)
-for ax, kind in zip(axes, ("maps", "last hidden layer")):
+for ax, kind in zip(axes, ("maps", "last hidden layer"), strict=True):
     f = describe(net, digits.test.x)[kind]
     centred = f - f.mean(0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
@@ -810,6 +813,7 @@ for ax, kind in zip(axes, ("maps", "last hidden layer")):
             ax.text(x, y, str(digit), color=colour, size=8 if digit < 5 else 7, ha="center", va="center")
     ax.set_title(kind, size=10)
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="#888888")
 plot.show(fig, "Test digits in the two main directions of their features. In the last hidden layer the five learned digits, in "
           "colour, lie in five arms, and the five others, in gray, are strewn between and over them.")
 
@@ -878,8 +882,8 @@ for what, pictures in (("the same scanner", high), ("inverted", inverted_high)):
         if still:
             oracle.freeze_backbone(model, "classifier.4")
         else:
-            model.requires_grad_(False)
-            model.classifier[4].requires_grad_(True)
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad = name.startswith("classifier.4.")
         fit(model, pictures, epochs=2)
         model.classifier[4] = net.classifier[4]
         kept[what, still] = accuracy(model, low_test)
@@ -979,7 +983,7 @@ assert mean["last layer"][-1] < mean["classifier"][-1] - 0.05
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.figure(7.5, 3.4)
-for colour, way in zip(plot.COLOURS, WAYS):
+for colour, way in zip(plot.COLOURS[:4], WAYS, strict=True):
     for seed in SEEDS:
         ax.plot(EACH, results[way][:, seed], ".", color=colour, alpha=0.5)
     ax.plot(EACH, mean[way], "-", color=colour, lw=2, label=way)
@@ -1030,9 +1034,9 @@ assert right[0] > 0.95 and right[6] < 0.4 and right[12] > right[6] + 0.2
 fig, ax = plot.figure(8.2, 3.2)
 ax.plot(angles, right, ".-", color=plot.BLUE, lw=2)
 ax.axhline(0.2, color=plot.INK, lw=0.8, ls="--")
-ax.text(92, 0.23, "guessing", size=9)
+ax.text(0, 0.23, "guessing", size=9)
 ax.set(xlabel="turned by, in degrees", ylabel="right", xticks=angles[::2], ylim=(0, 1.45))
-ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}" if value <= 1 else "")
+ax.set_yticks(np.arange(0, 1.01, 0.25), [f"{value:.0%}" for value in np.arange(0, 1.01, 0.25)])
 for angle in angles[::2]:
     ax.imshow(turned(four[None].numpy(), float(angle))[0, 0], cmap="gray", vmin=0, vmax=1, aspect="auto",
               extent=(angle - 9, angle + 9, 1.08, 1.42), zorder=3)
@@ -1069,10 +1073,10 @@ WORLDS = {
 def with_new_statistics(network, x):
     """A copy of the network whose batch norms have seen other pictures; its parameters are the same."""
     model = copy.deepcopy(network)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # a plain mean over all batches
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
     model.train()
     with torch.no_grad():
         for batch in torch.as_tensor(x).split(64):
@@ -1091,7 +1095,7 @@ for world, how in WORLDS.items():
     fit(tuned, few, epochs=30, rate=1e-3)
     models = net, with_new_statistics(net, theirs.x), frozen, tuned
     after[world] = [accuracy(model, test) for model in models]
-    print(f"{world:>20}:", ", ".join(f"{life} {value:.0%}" for life, value in zip(LIVES, after[world])))
+    print(f"{world:>20}:", ", ".join(f"{life} {value:.0%}" for life, value in zip(LIVES, after[world], strict=True)))
     if world == "inverted":
         forgotten = accuracy(tuned, low_test)
 print(f"the network tuned to inverted digits, on the old ones: {forgotten:.0%}")
