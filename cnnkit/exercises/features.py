@@ -284,7 +284,7 @@ class OcclusionMap:
         ),
         Bug(
             "patch of another value",
-            "The patch should be of zeros.",
+            "Your patch has another value. It should be of zeros, in every channel, whatever the picture is like.",
             occlude(cover=covers_with(lambda image: image.mean())),
             (occlude(cover=covers_with(lambda image: 1.0)), occlude(cover=covers_with(lambda image: 0.5))),
         ),
@@ -620,7 +620,7 @@ def neighbours(rng, group, n, d, dtype="float64", twin=None, layout="C", readonl
     Args:
         twin: row that equals the query, -1 for the one before it and 1 for the one after; None for no such row.
     """
-    query, k = int(rng.integers(1, n - 1)), int(rng.integers(2, n))
+    query, k = int(rng.integers(1, n - 1)), int(rng.integers(3, n - 1))
     while True:
         # Lengths differ, so that products and angles say something else than distances.
         features = draw(rng, (n, d)) * rng.uniform(0.3, 3, (n, 1)) + rng.uniform(-1, 1, d)
@@ -662,13 +662,13 @@ def shifted_down(order, query, k):
 class Nearest:
     def cases(rng):
         for n, d, more in (
-            (6, 3, {}),
-            (6, 3, {}),
+            (8, 3, {}),
+            (8, 3, {}),
             (9, 4, {"dtype": "float32"}),
             (12, 2, {"layout": "transposed"}),
-            (7, 7, {"readonly": True}),
-            (8, 5, {"layout": "slice", "dtype": "float32"}),
-            (5, 1, {}),
+            (10, 10, {"readonly": True}),
+            (9, 5, {"layout": "slice", "dtype": "float32"}),
+            (7, 1, {}),
             (20, 8, {"readonly": True, "dtype": "float32"}),
         ):
             yield neighbours(rng, "distances", n, d, **more)

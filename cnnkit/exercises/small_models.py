@@ -40,7 +40,7 @@ def _fill(module, rng):
         to.copy_(torch.from_numpy(rng.uniform(low, high, to.shape)))
 
     if isinstance(module, nn.Conv2d | nn.Linear):
-        bound = 3 * module.weight[0].numel() ** -0.5
+        bound = 2.2 * module.weight[0].numel() ** -0.5
         draw(module.weight, -bound, bound)
         draw(module.bias, -0.3, 0.3)
     elif isinstance(module, nn.BatchNorm2d):
