@@ -360,7 +360,7 @@ for g in (1000.0, 0.001):
 # <details><summary>Answer</summary>
 #
 # Outside the root, at gradients of $10^{-8}$. Inside, $\epsilon$ counts as $\sqrt{10^{-8}} = 10^{-4}$, and gradients of
-# $10^{-4}$ are common. The papers of both methods that state an $\epsilon$ of $10^{-8}$, and PyTorch, add it to the root.
+# $10^{-4}$ are common. Adam's paper, which proposes $10^{-8}$, adds it to the root, and so does PyTorch in both methods.
 # (Adadelta's paper has it inside, with $10^{-6}$.)
 #
 # </details>
@@ -429,7 +429,7 @@ def adadelta_step(w, grad, state, rho=0.95, eps=1e-6):
 # <details><summary>Answer</summary>
 #
 # $0.1 / \sqrt{0.001} = 3.16$, more than three times too large, since $v$ is further behind than $m$. Then it gets worse:
-# $m$ catches up in some ten steps and $v$ takes a thousand, so the step grows to more than 7 times its size and needs
+# $m$ catches up in some ten steps and $v$ takes a thousand, so the step grows to more than 6 times its size and needs
 # thousands of steps to come down. With the correction each step is $\eta$ from the first on.
 #
 # </details>
@@ -437,7 +437,7 @@ def adadelta_step(w, grad, state, rho=0.95, eps=1e-6):
 # %% tags=["demo"]
 t = np.arange(1, 5001)
 uncorrected = (1 - 0.9**t) / np.sqrt(1 - 0.999**t)
-assert round(uncorrected[0], 2) == 3.16 and 6 < uncorrected.max() < 8 and uncorrected[-1] < 1.01
+assert round(uncorrected[0], 2) == 3.16 and round(uncorrected.max(), 1) == 6.6 and 1000 < t[uncorrected > 1.1][-1]
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.figure(7, 2.6)
@@ -446,7 +446,7 @@ ax.axhline(1, color=plot.BLUE, ls="--", label="with it")
 ax.set(xlabel="step t", ylabel="length of the step, in η", ylim=(0, 8))
 ax.legend(frameon=False)
 plot.show(fig, "Length of Adam's step under a constant gradient. Without the correction it starts at 3.2 times the rate, rises to "
-          "about 7 after some tens of steps and comes down to 1 after thousands. With it, it is 1 throughout.")
+          "6.6 after about ten steps and comes down to 1 after thousands. With it, it is 1 throughout.")
 
 # %% [markdown]
 # ### Exercise: `adam_step`
@@ -548,6 +548,7 @@ for name in racers:
     in_ravine = f"below 0.01 after {reached} steps" if reached else f"at {down[name][-1]:.2g} after 150 steps"
     last = f"{on_digits[name][-1]:.4f}" if name in on_digits else "(needs a function)"
     print(f"{name:9} ravine: {in_ravine:28} digits, epoch 8: loss {last}")
+assert min(down, key=lambda name: np.argmax(down[name] < 0.01) or 999) == "Nesterov" and down["plain"].min() > 0.01
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(9.2, 3.4, columns=2)
@@ -566,10 +567,11 @@ plot.show(fig, "Loss of six optimisers. In the ravine Nesterov, Adam and momentu
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# In the ravine Nesterov is first, and plain descent needs several times as many steps. RMSprop is fast at first and then
-# cannot come to rest: its steps stay near $\eta$ long, however small the gradient. Adadelta is slowest, since its first
-# steps are of the size $\sqrt{\epsilon} = 0.001$ and have to grow. On the digits the field is close together: the loss of
-# a network is not one ravine, and the noise of the batches matters as much. That is why people argue about optimisers.
+# In the ravine Nesterov is first, and plain descent is not there after 150 steps. RMSprop is fast at first and then
+# cannot come to rest: its steps stay near $\eta$, however small the gradient. Adadelta is slowest, since its first steps
+# are some thousandths long, whatever the gradient, and have to grow. On the digits it keeps up, and the field is close
+# together: the loss of a network is not one ravine, and the noise of the batches matters as much. That is why people
+# argue about optimisers.
 #
 # </details>
 #
@@ -1073,8 +1075,8 @@ plot.show(fig, "Left, digits that stand upright and the same ones turned and mov
 # <details><summary>Answer</summary>
 #
 # "Bigger test set" cannot help a network to fit the dev set: neither of the two is trained on. It should be a bigger
-# *training* set, as in Andrew Ng's lecture, which the chain is from. Early stopping is on the slide with a question
-# attached in that lecture: it acts on two links at once, since it also makes the fit to the training data worse.
+# *training* set, as in Andrew Ng's lectures, which the chain is from. Early stopping is the odd one out in another way:
+# it acts on two links at once, since it also makes the fit to the training data worse.
 #
 # </details>
 #
@@ -1454,7 +1456,7 @@ plot.show(*history.figure())
 
 # %% [markdown]
 # LeCun's LeNet-5 reached 99.05 % of MNIST's test digits in 1998, and 99.2 % with distorted digits added to its training
-# data. Let ours run for 20 epochs on MNIST and it is there.
+# data. What ours reaches, and how long it takes, is measured by `benchmarks/headline.py`.
 #
 # **On a GPU** the code is the same: `cnnkit.device()` finds it, `fit` moves model and data there. With CIFAR-10 (170 MB),
 # the network of ConvNetJS's demo and that demo's augmentation:
@@ -1499,4 +1501,5 @@ plot.show(*history.figure())
 # - Srivastava and others, [*Dropout*](https://jmlr.org/papers/v15/srivastava14a.html), 2014.
 # - Dieleman and others, [*Rotation-invariant convolutional neural networks for galaxy morphology
 #   prediction*](https://arxiv.org/abs/1503.07077), 2015: deck d's distortions are from this work.
+# - Ng, *Structuring machine learning projects* (Coursera, 2017): the chain of questions, under "orthogonalization".
 # - LeCun and others, *Gradient-based learning applied to document recognition*, 1998: LeNet-5 and its results.
