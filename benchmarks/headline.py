@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import results
 import torch
+from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -145,10 +146,16 @@ def lenet(seeds, device, epochs, augment):
     histories = []
     for seed in seeds:
         train.seed(seed)
-        model = models.lenet5()
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+        model = lenet5_of_today()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         histories.append(fit(model, parts, optimizer, epochs, 128, augment, seed, device))
     return digits.name, histories
+
+
+def lenet5_of_today():
+    """LeNet-5 with the same 61706 weights, but ReLU and max pooling where 1998 had tanh and averages."""
+    newer = {nn.Tanh: nn.ReLU, nn.AvgPool2d: lambda: nn.MaxPool2d(2)}
+    return nn.Sequential(*(newer.get(type(layer), lambda layer=layer: layer)() for layer in models.lenet5()))
 
 
 def fit(model, parts, optimizer, epochs, batch, augment, seed, device, **more):
@@ -227,10 +234,10 @@ def lenet_90(seeds, device):
 
 
 def lenet_distorted(seeds, device):
-    name, histories = lenet(seeds, device, 60, distort)
+    name, histories = lenet(seeds, device, 30, distort)
     last = [history.dev_accuracy[-1] for history in histories]
     published = "99.2 % with distortions (LeCun et al., 1998)"
-    yield Row("LeNet-5, pictures distorted, 60 epochs", name, _where(device), last, "%", published, histories)
+    yield Row("LeNet-5, pictures distorted, 30 epochs", name, _where(device), last, "%", published, histories)
     yield Row("its training", name, _where(device), [history.seconds[-1] for history in histories], "s", "")
 
 
@@ -343,7 +350,7 @@ def main():
 
 
 NOTE = (
-    "Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted. "
+    "LeNet-5 has its 61706 weights, with ReLU and max pooling in place of tanh and averages. Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted. "
     "Networks are judged after their last epoch. What separates the wide ResNet from the record is not the "
     "hardware: the record's network, optimizer and augmentation were tuned for this one figure, and it averages over "
     "mirrored and shifted copies of each test picture. Figures on JPEG copies of CIFAR-10 are provisional."
