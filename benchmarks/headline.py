@@ -350,10 +350,11 @@ def main():
 
 
 NOTE = (
-    "LeNet-5 has its 61706 weights, with ReLU and max pooling in place of tanh and averages. Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted. "
-    "Networks are judged after their last epoch. What separates the wide ResNet from the record is not the "
-    "hardware: the record's network, optimizer and augmentation were tuned for this one figure, and it averages over "
-    "mirrored and shifted copies of each test picture. Figures on JPEG copies of CIFAR-10 are provisional."
+    "Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted. "
+    "Networks are judged after their last epoch. LeNet-5 has its 61706 weights, with ReLU and max pooling in place of "
+    "tanh and averages. What separates the wide ResNet from the record is not the hardware: the record's network, "
+    "optimizer and augmentation were tuned for this one figure, and it averages over mirrored and shifted copies of "
+    "each test picture. Figures on JPEG copies of CIFAR-10 are provisional."
 )
 
 if __name__ == "__main__":
