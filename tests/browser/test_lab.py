@@ -1,6 +1,9 @@
 """Unit 03 in a real JupyterLab in a real browser, and formgrader beside it."""
 
+import shutil
+
 import nbformat
+from conftest import ROOT
 from notebook_page import NotebookPage
 
 from cnnkit import exercises, progress
@@ -28,6 +31,24 @@ def test_a_students_notebook_opens_and_a_stub_says_that_it_is_not_written(lab, p
     notebook.theme("Dark")
     screenshot(page, "03-stub-dark")
     notebook.theme("Light")
+
+
+def test_a_known_mistake_is_named_with_its_hint(lab, page, screenshot):
+    name = "conv_forward_naive"
+    flipped = ROOT / "autograder" / "examples" / "kernel-flipped" / UNIT / f"{UNIT}.ipynb"
+    shutil.copy(flipped, lab.root / "flipped.ipynb")
+    notebook = NotebookPage(page, lab, "flipped.ipynb")
+    needed = ("conv_output_size_solution", "zero_pad_solution", f"{name}_solution")
+    for cell in (imports(lab), *needed):
+        notebook.run_cell(cell)
+    notebook.run_cell(name)
+    card = notebook.active_cell.locator(".cnnkit-verdict")
+    card.wait_for()
+    bug = next(bug for bug in exercises.get(name).bugs if "flipped" in bug.name)
+    assert bug.name in card.inner_text()
+    assert bug.hint in card.inner_text()
+    notebook.show_cell(f"{name}_solution")
+    screenshot(page, "03-hint")
 
 
 def test_validate_reports_failure_on_the_stub(lab, page, screenshot):
