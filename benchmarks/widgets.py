@@ -70,9 +70,7 @@ KERNEL = """async ([isDrawn, source, changes]) => {
         let seen;
         const shown = new Promise(done => (seen = done));
         const start = performance.now();
-        window.turns = (window.turns ?? 0) + 1;  // so that each change is one
-        const code = source.replaceAll('{i}', window.turns % 2);
-        const future = kernel.requestExecute({code, silent: false, store_history: false});
+        const future = kernel.requestExecute({code: source, silent: false, store_history: false});
         if (isDrawn) document.addEventListener('cnnkit-drawn', seen, {once: true});
         else future.onIOPub = message => message.header.msg_type === 'stream' && seen();
         await shown;
@@ -118,7 +116,7 @@ def with_kernel(browser, changes):
         notebook = NotebookPage(page, lab, "explainers.ipynb")
         notebook.run_all()
         page.evaluate(SHOW, "layer = ")  # a notebook attaches what can be seen
-        for label, source in {"prints": "print({i})", "sets SizeCalculator.n": "layer.n = 32 + {i}"}.items():
+        for label, source in {"prints": "print(1)", "sets SizeCalculator.n": "layer.n = 65 - layer.n"}.items():
             draws = source.startswith("layer")
             page.evaluate(KERNEL, [draws, source, 5])
             table.add_row(label, *summary(page.evaluate(KERNEL, [draws, source, changes])))

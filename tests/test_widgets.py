@@ -1,5 +1,6 @@
 """What all explainers have in common: traits, golden vectors, the still picture, what they import."""
 
+import html
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
+from autograder import outputs
 from cnnkit import widgets
 from cnnkit.widgets.page import SHOWN, all_explainers
 
@@ -50,9 +52,16 @@ def test_a_page_without_scripts_shows_the_still_picture(name, explainers):
     assert VIEW in data and explainers[name].summary() in data["text/plain"]
     output = nbformat.v4.new_output("display_data", data=data)
     cell = nbformat.v4.new_code_cell("show()", outputs=[output])
-    html, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
-    assert 'class="cnnkit-still"' in html
-    assert explainers[name].summary()[:20] in html
+    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert 'class="cnnkit-still"' in page
+    assert explainers[name].summary()[:20] in page
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_feedback_page_keeps_the_still_picture(name, explainers):
+    kept = outputs.inert_html(explainers[name].still())
+    assert html.escape(explainers[name].summary(), quote=False)[:20] in kept
+    assert kept.count("<td") == explainers[name].still().count("<td") > 0
 
 
 def test_a_slider_can_be_linked_to_a_number():
