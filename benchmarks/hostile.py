@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "hostile"))
 import rows_beyond
 import rows_of_code
@@ -83,6 +84,7 @@ def main(*names):
         Path(base).chmod(0o755)
         course = Course(Path(base), Path(scratch))
         course.submit(rows)
+        print(f"grading {len(rows)} submissions our way ...", flush=True)
         course.grade()
         ours = {student: sum(scores.values()) for student, scores in course.rows().items()}
         print(f"ours: {' '.join(word for pair in LIMITS.items() for word in pair)}; nbgrader: {SECONDS} s each")
