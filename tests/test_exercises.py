@@ -102,7 +102,7 @@ def test_every_group_has_points_and_every_point_a_case_that_does_not_raise(name)
 
 @pytest.mark.parametrize("name", EVERY)
 def test_another_seed_draws_other_cases(name):
-    drawn = [[list(arrays(c.args)) or c.args for c in expect(name, seed).cases] for seed in (5, 6)]
+    drawn = [[(list(arrays(c.args)) or c.args, c.kwargs) for c in expect(name, seed).cases] for seed in (5, 6)]
     assert repr(drawn[0]) != repr(drawn[1])
 
 

@@ -12,6 +12,7 @@ MODULES = {
     "05-conv-backward": "conv_backward",
     "06-pooling-and-losses": "pooling_and_losses",
     "07-training": "training",
+    "08-architectures": "architectures",
     "09-features-and-transfer": "features_and_transfer",
 }
 

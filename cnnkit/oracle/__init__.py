@@ -19,6 +19,7 @@ from cnnkit.oracle.activations import (
     swish,
     swish_backward,
 )
+from cnnkit.oracle.architectures import average_predictions, layer_table, linear_to_conv, ten_crop, top_k_accuracy
 from cnnkit.oracle.backprop import (
     AddGate,
     MultiplyGate,
@@ -104,6 +105,7 @@ __all__ = [
     "adaline_step",
     "adam_step",
     "augment",
+    "average_predictions",
     "avg_pool",
     "avg_pool_backward",
     "batchnorm2d",
@@ -136,10 +138,12 @@ __all__ = [
     "im2col",
     "insert_zeros",
     "laplacian",
+    "layer_table",
     "leaky_relu",
     "leaky_relu_backward",
     "linear_backward",
     "linear_forward",
+    "linear_to_conv",
     "match_template",
     "max_pool",
     "max_pool_backward",
@@ -178,6 +182,8 @@ __all__ = [
     "swish_backward",
     "tanh",
     "tanh_backward",
+    "ten_crop",
+    "top_k_accuracy",
     "train_epoch",
     "tuning_curve",
     "zero_pad",

@@ -1,0 +1,380 @@
+"""How a student's torch module is examined, whatever its style: what stands here runs beside the student's code.
+
+A small block gets its numbers set by role and is run: ``respond``. A large network is never computed: ``trace`` lets
+each of its convolutions and linear layers put out a known pattern and writes down what the next one is given, so
+that VGG costs no more than its poolings.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+import cnnkit as ck
+
+# Building
+
+
+def build(answer, *args, **kwargs):
+    """The module that an answer makes, on the device in use.
+
+    Raises:
+        TypeError: where it is none.
+    """
+    module = answer(*args, **kwargs)
+    if not isinstance(module, nn.Module):
+        kind = "None (is a return missing?)" if module is None else f"of type {type(module).__name__}"
+        raise TypeError(f"it should return an nn.Module; what it returns is {kind}")
+    return module.to(ck.device())
+
+
+def parameters(module):
+    """Its parameters that have a shape: a lazy layer has none before its first run."""
+    return [p for p in module.parameters() if not nn.parameter.is_lazy(p)]
+
+
+def weights(module):
+    """Its weights of layers; what batch norm and biases hold is in one dimension."""
+    return [p for p in parameters(module) if p.ndim > 1]
+
+
+# Blocks: set the numbers by role, run
+
+
+def zero(shape, seed):
+    """All weights 0."""
+    return np.zeros(shape)
+
+
+def by_inputs(shape, seed):
+    """Random weights, the same for every output, so that it does not matter which of several equal layers is first.
+
+    Args:
+        shape: ``(outputs, inputs, ...)``.
+        seed: of the case.
+    """
+    inputs = shape[1:]
+    sides = inputs[1:] if math.prod(inputs[1:]) > 1 else ()  # a 1x1 convolution is a linear layer
+    rng = np.random.default_rng([seed, inputs[0], *sides])
+    return np.broadcast_to(rng.standard_normal(inputs) / np.sqrt(math.prod(inputs)), shape)
+
+
+def by_kernel(shape, seed):
+    """Random kernels, the same for every input and output: groups may be one layer or many branches."""
+    kernel = shape[2:]
+    rng = np.random.default_rng([seed, *kernel])
+    return np.broadcast_to(rng.standard_normal(kernel) / 2, shape)
+
+
+def by_shape(shape, seed):
+    """Random weights that differ everywhere, for modules whose layers differ in shape."""
+    rng = np.random.default_rng([seed, shape[0], math.prod(shape[1:])])
+    return rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))
+
+
+def centre(shape, seed):
+    """Only the middle of each kernel is not 0, so that it does not matter which of two layers has the stride."""
+    kernel = np.zeros(shape[2:])
+    kernel[tuple(side // 2 for side in kernel.shape)] = np.random.default_rng(seed).uniform(0.3, 0.6)
+    return np.broadcast_to(kernel, shape)
+
+
+def means(shape, seed):
+    """Weighted means over the window and over the channels, earlier ones counting more.
+
+    With pictures that are nowhere negative, batch norm and ReLU may stand before the convolution or after it, and a
+    1x1 convolution on the way changes nothing.
+    """
+    channels, kernel = shape[1], shape[2:]
+    rng = np.random.default_rng([seed, *kernel])
+    window = rng.uniform(0.5, 1.5, kernel)
+    of_channel = np.arange(channels, 0, -1.0)
+    weights = np.multiply.outer(of_channel / of_channel.sum(), window / window.sum())
+    return np.broadcast_to(weights, shape)
+
+
+WEIGHTS = {
+    "all 0": zero,
+    "random": by_inputs,
+    "random kernels": by_kernel,
+    "random, all different": by_shape,
+    "middle of the kernel only": centre,
+    "negative in the middle of the kernel": lambda shape, seed: -centre(shape, seed),
+    "means": means,
+}
+"""What a case may ask for."""
+
+
+def set_numbers(module, kind, seed, dtype):
+    """Set the layers' weights as ``kind`` says; biases become 0, and batch norm passes on what it gets.
+
+    Args:
+        module: a student's.
+        kind: a key of ``WEIGHTS``.
+        seed: of the case.
+        dtype: a torch dtype for all of it.
+    """
+    module.to(dtype)
+    for owner in module.modules():
+        normalises = hasattr(owner, "running_var") or isinstance(owner, nn.GroupNorm | nn.LayerNorm)
+        for name, p in owner.named_parameters(recurse=False):
+            if p.ndim > 1:
+                values = WEIGHTS[kind](tuple(p.shape), seed)
+            else:
+                values = np.full(p.shape, float(normalises and name in ("weight", "gamma", "scale")))
+            p.data = torch.tensor(values, dtype=dtype, device=p.device)
+        for name, statistic in owner.named_buffers(recurse=False):
+            if statistic.is_floating_point():
+                one = 1 - getattr(owner, "eps", 0.0)  # batch norm adds eps to the variance
+                statistic.fill_(one if "var" in name else 0.0)
+
+
+def respond(answer, *args, x, weights, seed=0, train=False, **kwargs):
+    """What a block makes of a picture: an array.
+
+    Args:
+        answer, args, kwargs: the student's, and what it is called with.
+        x: pictures (N, C, H, W).
+        weights: a key of ``WEIGHTS``.
+        seed: where random weights come from.
+        train: whether it runs in training mode.
+
+    Raises:
+        TypeError: where the answer makes no module, or the module no tensor.
+    """
+    picture = torch.tensor(x, device=ck.device())
+    module = build(answer, *args, **kwargs)
+    with torch.no_grad():
+        if any(map(nn.parameter.is_lazy, module.parameters())):
+            module(picture.float())
+        set_numbers(module, weights, seed, picture.dtype)
+        return array(module.train(train)(picture))
+
+
+def array(y):
+    """A tensor as an array."""
+    if not isinstance(y, torch.Tensor):
+        raise TypeError(f"a tensor should come out; it is {'None' if y is None else 'of type ' + type(y).__name__}")
+    return y.detach().cpu().numpy()
+
+
+def count_weights(answer, *args, x, **kwargs):
+    """How many weights the layers of a block hold, biases and batch norm left out."""
+    module = build(answer, *args, **kwargs)
+    with torch.no_grad():
+        module(torch.tensor(x, device=ck.device()))
+    return sum(p.numel() for p in weights(module))
+
+
+def learns(answer, *args, x, **kwargs):
+    """What training asks of a block.
+
+    Returns:
+        ``(shape, whether it has parameters, how many have no gradient, how many it shares with another block)``.
+    """
+    module, other = (build(answer, *args, **kwargs) for _ in range(2))
+    picture = torch.tensor(x, device=ck.device(), requires_grad=True)
+    y = module.train()(picture)
+    with torch.no_grad():
+        other.train()(picture)
+    shape = array(y).shape
+    y.square().sum().backward()
+    idle = sum(p.grad is None for p in (picture, *module.parameters()))
+    return tuple(shape), bool(parameters(module)), idle, shared(module, other)
+
+
+def shared(one, other):
+    """How many parameters two modules have in common, which should be none."""
+    return len({id(p) for p in one.parameters()} & {id(p) for p in other.parameters()})
+
+
+ASK = {"output": respond, "weights": count_weights, "training": learns}
+"""What a case may ask of a block."""
+
+
+def block_probe(answer, *args, ask="output", **kwargs):
+    """Put one of ``ASK`` to a block."""
+    return ASK[ask](answer, *args, **kwargs)
+
+
+# Networks: let every layer put out a pattern, write down what the next one is given
+
+LARGE = 100_000
+"""Tensors with more numbers than this are not filled at random: nobody looks at them."""
+LAYERS = (F.conv2d, F.linear)
+PRODUCTS = (torch.matmul, torch.mm, torch.Tensor.matmul, torch.Tensor.mm, torch.Tensor.__matmul__)
+DRAWS = (torch.Tensor.uniform_, torch.Tensor.normal_)
+
+
+class Trace(TorchFunctionMode):
+    """Inside the block, convolutions and linear layers compute nothing but put out ``pattern(shape)``.
+
+    Response normalisation is passed over, since a network is right with it and without.
+
+    Attributes:
+        given: for each of the layers, in order, what it was given, (N, ...).
+        whole: for each of the layers, whether it saw all of that at once.
+        inputs: for each of the layers, how many numbers one of its outputs is computed from.
+    """
+
+    def __init__(self, pattern):
+        super().__init__()
+        self.pattern, self.given, self.whole, self.inputs = pattern, [], [], []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in LAYERS or (function in PRODUCTS and isinstance(args[0], torch.Tensor) and args[0].ndim == 2):
+            return self._layer(function, *args, **kwargs)
+        if function is F.local_response_norm:
+            return args[0]
+        initialises = getattr(function, "__module__", "") == "torch.nn.init" or function in DRAWS
+        tensor = args[0] if args else kwargs.get("tensor")
+        if initialises and isinstance(tensor, torch.Tensor) and tensor.numel() > LARGE:
+            return tensor
+        return function(*args, **kwargs)
+
+    def _layer(self, function, x, *args, **kwargs):
+        shape = self._shape(function, x, *args, **kwargs)
+        self.given.append(x)
+        self.whole.append(math.prod(shape[2:]) == 1)
+        self.inputs.append(args[0].numel() // shape[1])
+        pattern = self.pattern(shape[1:]).to(x.device, x.dtype)
+        # As the weights would make it: whether the output can be traced back is asked as well.
+        return pattern.requires_grad_(any(isinstance(a, nn.Parameter) for a in args)).expand(shape).clone()
+
+    @staticmethod
+    def _shape(function, x, weight, bias=None, *moves, **more):
+        """What shape would come out; the layer itself says so where sizes do not fit."""
+        if function is F.conv2d:
+            groups = more.pop("groups", 1) if len(moves) < 4 else moves[3]
+            if x.ndim != 4 or x.shape[1] != weight.shape[1] * groups:
+                function(x, weight, bias, *moves, groups=groups, **more)
+            one = function(x[:1, :1], weight[:1, :1], None, *moves[:3], **more)
+            return (len(x), len(weight), *one.shape[2:])
+        inputs, outputs = weight.shape[::-1] if function is F.linear else weight.shape
+        if x.shape[-1] != inputs:
+            function(x, weight)
+        return (*x.shape[:-1], outputs)
+
+
+def trace(answer, args, kwargs, side, channels, pattern, n=1, train=False):
+    """Build a network and run it inside a ``Trace``.
+
+    Returns:
+        ``(module, output, the Trace)``.
+    """
+    with Trace(pattern) as seen:
+        module = build(answer, *args, **kwargs).train(train)
+        picture = pattern((channels, side, side)).to(ck.device(), torch.float32)
+        with torch.set_grad_enabled(train):
+            output = module(picture.expand(n, channels, side, side))
+    return module, output, seen
+
+
+def level(t):
+    """A pattern that is ``t`` everywhere."""
+    return lambda shape: torch.full((1,) * len(shape), float(t))
+
+
+def rough(seed):
+    """A random pattern that depends on the height and the width only, or where they are 1, on the channels."""
+
+    def pattern(shape):
+        spread = shape[:1] if math.prod(shape[1:]) == 1 else shape[1:]
+        values = np.random.default_rng([seed, *spread]).standard_normal(spread)
+        return torch.tensor(values).reshape(-1, *shape[1:]) if len(spread) == 1 else torch.tensor(values)
+
+    return pattern
+
+
+def given_to_layers(answer, *args, side, seed, channels=3, **kwargs):
+    """What each layer of a network is given, while those before it put out random numbers.
+
+    Returns:
+        ``(rows, shape of the scores)``, with a row for each layer and one for the scores: how many numbers of one map
+        it is given (of all maps where it sees them all at once), the smallest, the largest and their mean, and how many
+        numbers one of its outputs is computed from. Equal rows stand there once, since two layers may as well be two
+        towers side by side.
+    """
+    _, output, seen = trace(answer, args, kwargs, side, channels, rough(seed))
+    shape = tuple(output.shape)
+    rows = []
+    for x, whole, inputs in zip((*seen.given, output), (*seen.whole, True), (*seen.inputs, 0), strict=True):
+        one = x[0].flatten() if whole else x[0, 0]
+        row = [one.numel(), one.min().item(), one.max().item(), one.mean().item(), inputs]
+        if not any(np.allclose(row, other) for other in rows):
+            rows.append(row)
+    return np.array(rows), shape
+
+
+def count_parameters(answer, *args, side, channels=3, **kwargs):
+    """How many numbers a network learns."""
+    with Trace(level(1)):
+        module = build(answer, *args, **kwargs).eval()
+        if any(map(nn.parameter.is_lazy, module.parameters())):
+            module(torch.zeros(1, channels, side, side, device=ck.device()))
+    return sum(p.numel() for p in parameters(module))
+
+
+def in_training(answer, *args, side, channels=3, **kwargs):
+    """``(shape, whether it can learn, parameters shared with another)`` of a network in training mode."""
+    module, output, _ = trace(answer, args, kwargs, side, channels, level(1), n=2, train=True)
+    with Trace(level(1)):
+        other = build(answer, *args, **kwargs)
+    return tuple(output.shape), output.requires_grad, shared(module, other)
+
+
+def bends(answer, *args, side, seed, channels=3, **kwargs):
+    """Where a network is no straight line, its layers putting out one number everywhere: three of them in turn.
+
+    Returns:
+        ``(whether there is a non-linearity behind each layer but the last, the scores)``, which should be the numbers.
+    """
+    step, means = np.random.default_rng(seed).uniform(1.5, 2.5), []
+    levels = (-step, 0, 2 * step)  # on a straight line, the second step is twice the first
+    for t in levels:
+        _, output, seen = trace(answer, args, kwargs, side, channels, level(t))
+        means.append([x.mean().item() for x in (*seen.given[1:], output)])
+    low, middle, high = np.array(means)
+    first, second = middle - low, high - middle
+    bent = np.abs(second - 2 * first) > 0.05 * (np.abs(first) + np.abs(second))
+    return tuple(bool(b) for b in bent[:-1]), np.array(means, np.float32)[:, -1]
+
+
+ASK_NETWORK = {
+    "parameters": count_parameters,
+    "layers": given_to_layers,
+    "activations": bends,
+    "training": in_training,
+}
+"""What a case may ask of a network."""
+
+
+def network_probe(answer, *args, ask, **kwargs):
+    """Put one of ``ASK_NETWORK`` to a network."""
+    return ASK_NETWORK[ask](answer, *args, **kwargs)
+
+
+# Known bugs: the reference with some of its parts changed
+
+
+def rebuilt(make, change):
+    """An answer that makes a module and changes it: ``change(module)`` returns the module to hand out."""
+    return lambda *args, **kwargs: change(make(*args, **kwargs))
+
+
+def swapped(kind, new):
+    """A change of a module: each layer of a kind is replaced by ``new(layer)``."""
+
+    def change(module):
+        for name, child in module.named_children():
+            if isinstance(child, kind):
+                setattr(module, name, new(child))
+            else:
+                change(child)
+        return module
+
+    return change
