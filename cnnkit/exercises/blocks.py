@@ -226,6 +226,8 @@ def shortcut_cases(ask, equal, other, **options):
     for c_in, c_out, changes in other:
         for weights in ("middle of the kernel only", "negative in the middle of the kernel"):
             yield ask.output("new shape", (c_in, c_out), weights, ask.x(c_in), **options, **changes)
+        if "stride" not in changes:  # whole kernels, since there is no stride to be in one place or another
+            yield ask.output("new shape", (c_in, c_out), "random kernels", ask.x(c_in), **options, **changes)
     c_in, c_out, changes = other[0]
     yield ask.output("new shape", (c_in, c_out), "all 0", ask.x(c_in, 1, "float64"), **options, **changes)
     for c_in, c_out, changes in (*other[:3], (equal_width := equal(), equal_width, {})):

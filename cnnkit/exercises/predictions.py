@@ -56,7 +56,8 @@ def sliding_probe(answer, weight, bias, in_shape, x):
     linear = linear_of(weight, bias)
     conv = answer(linear, in_shape)
     if not isinstance(conv, nn.Module):
-        raise TypeError(f"an nn.Conv2d should come out; it is {'None' if conv is None else type(conv).__name__}")
+        kind = "None (is a return missing?)" if conv is None else f"of type {type(conv).__name__}"
+        raise TypeError(f"an nn.Conv2d should come out; it is {kind}")
     with torch.no_grad():
         return array(conv.to(ck.device())(torch.tensor(x, device=ck.device()))), array(linear.weight)
 

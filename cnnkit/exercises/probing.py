@@ -251,7 +251,7 @@ class Trace(TorchFunctionMode):
         if function is F.conv2d:
             groups = more.pop("groups", 1) if len(moves) < 4 else moves[3]
             if x.ndim != 4 or x.shape[1] != weight.shape[1] * groups:
-                function(x, weight, bias, *moves, groups=groups, **more)
+                function(x, weight, bias, *moves[:3], groups=groups, **more)
             one = function(x[:1, :1], weight[:1, :1], None, *moves[:3], **more)
             return (len(x), len(weight), *one.shape[2:])
         inputs, outputs = weight.shape[::-1] if function is F.linear else weight.shape

@@ -85,13 +85,15 @@ errors = [error for _, _, error, _ in winners]
 deep = [year >= 2012 for year in years]
 ax.bar(years, errors, color=[plot.BLUE if d else plot.ORANGE for d in deep], width=0.65)
 for year, name, error, _ in winners:
-    ax.text(year, error + 0.5, f"{error:g}", ha="center", size=9)
+    inside = error < person  # so that the line does not cross the number
+    ax.text(year, error + (-0.4 if inside else 0.5), f"{error:g}", ha="center", va="top" if inside else "bottom",
+            color=plot.PAPER if inside else plot.INK, size=9)
     ax.text(year, -2.2, name, ha="center", size=8.5)
 ax.axhline(person, color=plot.VERMILION, lw=1.4, ls="--")
 ax.text(2017.45, person + 0.5, f"one person: {person}", ha="right", size=9)
-ax.text(2010.5, 21.5, "features made by hand", ha="center", size=9)
+ax.text(2010.5, 31.5, "features made by hand", ha="center", size=9)
 ax.text(2014.5, 14.5, "networks that learn them", ha="center", size=9)
-ax.set(ylabel="top-5 error, %", xticks=years, ylim=(0, 31), xlim=(2009.5, 2017.5))
+ax.set(ylabel="top-5 error, %", xticks=years, ylim=(0, 34), xlim=(2009.5, 2017.5))
 ax.tick_params(axis="x", pad=14)
 plot.show(fig, "Top-5 error of the winners of ILSVRC by year: 28.2 and 25.8 per cent in 2010 and 2011 with features made by hand; "
           "16.4, 11.7, 6.7, 3.57, 2.99 and 2.25 from 2012 to 2017 with networks. A line marks one person's 5.1 per cent.")
@@ -590,11 +592,12 @@ scanner = nn.Sequential(
 ).eval()
 
 page = np.zeros((96, 200), np.float32)
-placed = []
-for column, (i, j) in enumerate([(8, 6), (40, 44), (4, 84), (56, 112), (20, 160)]):
-    pick = int(np.flatnonzero(digits.test.y == [3, 8, 0, 5, 7][column])[2])
-    page[i : i + 28, j : j + 28] = digits.test.x[pick, 0]
-    placed.append((i + 14, j + 14, int(digits.test.y[pick])))
+places = {3: (8, 6), 8: (40, 44), 0: (4, 84), 5: (56, 112), 7: (20, 160)}
+centred = scores[: 2 * len(digits.test.y) : 2]
+for digit, (i, j) in places.items():
+    of_class = np.flatnonzero(digits.test.y == digit)
+    clearest = of_class[centred[of_class, digit].argmax()]
+    page[i : i + 28, j : j + 28] = digits.test.x[clearest, 0]
 
 with torch.inference_mode():
     one_window = torch.tensor(page[None, None, 4:36, 80:112])
@@ -605,10 +608,10 @@ assert same.abs().max() < 1e-5
 assert heat.shape == (11, (96 - 32) // 4 + 1, (200 - 32) // 4 + 1)
 
 # %% tags=["demo", "hide-input"]
-fig, axes = plot.figure(9, 5.0, columns=2, rows=3)
+fig, axes = plot.figure(8.2, 5.6, columns=2, rows=3)
 plot.image(axes[0, 0], page, "the page, 96 × 200", gray=True)
 extent = (16 - 2, 200 - 16 + 2, 96 - 16 + 2, 16 - 2)  # a window's score stands at the window's centre
-for ax, name in zip(axes.flat[1:], (3, 8, 0, 5, 7), strict=True):
+for ax, name in zip(axes.flat[1:], places, strict=True):
     ax.imshow(page, cmap="gray", alpha=0.45, vmin=0, vmax=1)
     ax.imshow(heat[name], extent=extent, cmap=plot.DIVERGING, vmin=-1, vmax=1, interpolation="nearest")
     ax.set(xticks=[], yticks=[], xlim=(0, 200), ylim=(96, 0))
@@ -917,7 +920,7 @@ columns = [("1 × 1", "64", None), ("1 × 1", "96", ("3 × 3", "128")), ("1 × 1
 
 def box(x, y, words, below, colour):
     ax.add_patch(plot.Rectangle((x, y), 4.6, 1.5, facecolor=(*plot.to_rgba(colour)[:3], 0.18), edgecolor=colour, lw=1.4))
-    plot.text(ax, x + 2.3, y + 0.75, f"{words}   {below}".strip(), size=10)
+    plot.text(ax, x + 2.3, y + 0.75, f"{words}, {below} filters" if below else words, size=10)
     return x + 2.3
 
 
@@ -1238,17 +1241,17 @@ assert models.count_parameters(next50) == 25_028_904  # ResNet-50: 25 557 032
 # </details>
 
 # %% tags=["demo", "hide-input"]
-fig, ax = plot.canvas(27, 6.6)
+fig, ax = plot.canvas(27, 7.6)
 counts_, growth = [64], 32
 for layer in range(6):
     x = 1.2 + 4.0 * layer
-    ax.add_patch(plot.Rectangle((x, 2.2), 1.5, 2.6, facecolor=(*plot.to_rgba(plot.BLUE)[:3], 0.18), edgecolor=plot.BLUE, lw=1.4))
-    plot.text(ax, x + 0.75, 3.5, f"{counts_[-1]}", size=10)
-    plot.text(ax, x + 0.75, 5.4, f"layer {layer + 1}\nsees", size=9)
+    ax.add_patch(plot.Rectangle((x, 3.6), 1.5, 2.6, facecolor=(*plot.to_rgba(plot.BLUE)[:3], 0.18), edgecolor=plot.BLUE, lw=1.4))
+    plot.text(ax, x + 0.75, 5.0, f"{counts_[-1]}", size=10)
+    plot.text(ax, x + 0.75, 6.9, f"layer {layer + 1}\nsees", size=9)
     counts_.append(counts_[-1] + growth)
     for later in range(layer + 1, 7):
-        plot.arrow(ax, (x + 1.5, 2.6), (1.2 + 4.0 * later, 2.6), plot.COLOURS[layer], bend=-0.28 if later > layer + 1 else 0)
-plot.text(ax, 26.0, 3.5, f"{counts_[-1]}\nout", size=10)
+        plot.arrow(ax, (x + 1.5, 4.0), (1.2 + 4.0 * later, 4.0), plot.COLOURS[layer], bend=-0.24 if later > layer + 1 else 0)
+plot.text(ax, 26.1, 4.2, f"{counts_[-1]}\nout", size=10)
 plot.show(fig, "Six layers of a dense block in a row, each joined by arrows to all later ones. They see 64, 96, 128, 160, 192 and 224 channels; 256 come out.")
 assert counts_[-2:] == [224, 256]
 
@@ -1379,8 +1382,8 @@ fig, ax = plot.figure(8.2, 3.8)
 for number, (name, error) in enumerate(reported.items()):
     parameters, work, _ = every[name]
     ax.scatter(work / 1e9, error, s=parameters / 2.5e5, color=plot.COLOURS[number], alpha=0.55, edgecolor=plot.INK, lw=0.8)
-    low = name in ("AlexNet", "VGG-D")
-    ax.annotate(f"{name}, {parameters / 1e6:.0f}M", (work / 1e9, error), (14, -26 if low else 14), textcoords="offset points", size=9)
+    low = name in ("ZFNet", "VGG-D")
+    ax.annotate(f"{name}, {parameters / 1e6:.0f}M", (work / 1e9, error), (12, -16 if low else 8), textcoords="offset points", size=9)
 ax.set(xlabel="multiply-adds for one picture, billions", ylabel="top-5 error, %", xlim=(-0.8, 21), ylim=(0, 21))
 plot.show(fig, "Five networks by work, reported top-5 error and parameters, the size of the disc. AlexNet, 61 million parameters, is cheap and worst; "
           "VGG-D, 138 million, is dear; ResNet-152 is best with 60 million; GoogLeNet has 7 million.")
