@@ -350,7 +350,6 @@ def with_scales(net):
 class LeNet5:
     cases = network_cases(32, [((), {})], "activations", channels=1)
     probe = network_probe
-    returns = ("bends", "scores")
     oracle = models.lenet5
     bugs = (
         Bug(
@@ -413,7 +412,6 @@ def grouped(*groups):
 class AlexNet:
     cases = network_cases(227, [((), {}), ((), {"groups": 1}), ((), {"groups": 2}), ((1,), {})])
     probe = network_probe
-    returns = ("rows", "shape")
     oracle = models.alexnet
     bugs = (
         Bug(
@@ -460,7 +458,6 @@ class AlexNet:
 class ZFNet:
     cases = network_cases(224, [((), {})])
     probe = network_probe
-    returns = ("rows", "shape")
     oracle = models.zfnet
     bugs = (
         Bug(
@@ -509,7 +506,6 @@ class VGG:
         closer=lambda rng: [((letter,), {}) for letter in (str(rng.choice(list("ABD"))), "C", "E")],
     )
     probe = network_probe
-    returns = ("rows", "shape")
     oracle = models.vgg
     bugs = (
         Bug(

@@ -170,11 +170,7 @@ def count_weights(answer, *args, x, **kwargs):
 
 
 def learns(answer, *args, x, **kwargs):
-    """What training asks of a block.
-
-    Returns:
-        ``(shape, whether it has parameters, how many have no gradient, how many it shares with another block)``.
-    """
+    """What training asks of a block: ``(shape, three sentences)``."""
     module, other = (build(answer, *args, **kwargs) for _ in range(2))
     picture = torch.tensor(x, device=ck.device(), requires_grad=True)
     y = module.train()(picture)
@@ -183,12 +179,15 @@ def learns(answer, *args, x, **kwargs):
     shape = array(y).shape
     y.square().sum().backward()
     idle = sum(p.grad is None for p in (picture, *module.parameters()))
-    return tuple(shape), bool(parameters(module)), idle, shared(module, other)
+    found = "it has parameters" if parameters(module) else "it has no parameters that torch knows of"
+    reached = "the gradient reaches " + (f"all but {idle} of its parameters and input" if idle else "everything")
+    return tuple(shape), found, reached, sharing(module, other)
 
 
-def shared(one, other):
-    """How many parameters two modules have in common, which should be none."""
-    return len({id(p) for p in one.parameters()} & {id(p) for p in other.parameters()})
+def sharing(one, other):
+    """Whether two modules that were made one after the other have parameters in common, in words."""
+    common = {id(p) for p in one.parameters()} & {id(p) for p in other.parameters()}
+    return f"two of them share {len(common) or 'no'} parameters"
 
 
 ASK = {"output": respond, "weights": count_weights, "training": learns}
@@ -243,7 +242,11 @@ class Trace(TorchFunctionMode):
         self.inputs.append(args[0].numel() // shape[1])
         pattern = self.pattern(shape[1:]).to(x.device, x.dtype)
         # As the weights would make it: whether the output can be traced back is asked as well.
-        return pattern.requires_grad_(any(isinstance(a, nn.Parameter) for a in args)).expand(shape).clone()
+        return (
+            pattern.requires_grad_(any(isinstance(a, torch.Tensor) and a.requires_grad for a in args))
+            .expand(shape)
+            .clone()
+        )
 
     @staticmethod
     def _shape(function, x, weight, bias=None, *moves, **more):
@@ -320,11 +323,12 @@ def count_parameters(answer, *args, side, channels=3, **kwargs):
 
 
 def in_training(answer, *args, side, channels=3, **kwargs):
-    """``(shape, whether it can learn, parameters shared with another)`` of a network in training mode."""
+    """What training asks of a network: ``(shape of the scores, two sentences)``."""
     module, output, _ = trace(answer, args, kwargs, side, channels, level(1), n=2, train=True)
     with Trace(level(1)):
         other = build(answer, *args, **kwargs)
-    return tuple(output.shape), output.requires_grad, shared(module, other)
+    learns = "a gradient reaches its weights" if output.requires_grad else "no gradient reaches its weights"
+    return tuple(output.shape), learns, sharing(module, other)
 
 
 def bends(answer, *args, side, seed, channels=3, **kwargs):
