@@ -10,7 +10,7 @@ def occlusion_map(model, image, target, size, stride):
     for n, (top, left) in enumerate((top, left) for top in tops for left in lefts):
         batch[n, :, top : top + size, left : left + size] = 0
     with torch.no_grad():
-        return F.softmax(model(batch), dim=1)[:, target].reshape(len(tops), len(lefts))
+        return model(batch).softmax(dim=1)[:, target].reshape(len(tops), len(lefts))
 
 
 # %% saliency
@@ -31,7 +31,7 @@ def grad_cam(model, layer, image, target):
         hook.remove()
     gradient = torch.autograd.grad(score, outputs[0])[0]
     alpha = gradient.mean(dim=(2, 3), keepdim=True)
-    return F.relu((alpha * outputs[0]).sum(dim=1))[0].detach()
+    return (alpha * outputs[0]).sum(dim=1)[0].relu().detach()
 
 
 # %% nearest
