@@ -16,7 +16,9 @@ from small_course import UNIT, write_unit
 
 from autograder import build, gradebook
 
-VICTIMS = ("coordinator", "worker", "warm process", "database")
+FATAL = ("coordinator", "database")
+"""Whose end is the end of the run."""
+REPLACED = ("worker", "warm process")
 ANSWERS = {"right": ("def practice(x):\n    return x + x", 1), "wrong": ("def practice(x):\n    return x * x", 0)}
 SLOW = "import time; time.sleep(0.3)"
 GRADE = """
@@ -25,10 +27,10 @@ from pathlib import Path
 from autograder.errors import AutograderError
 from autograder.run import Run
 
-base, unit, db, isolation, again = sys.argv[1:]
+base, unit, db, isolation = sys.argv[1:]
 try:
     Run((unit,), Path(base, "submitted"), Path(base, "results"), jobs=2, seed=3, isolation=isolation, db=db or None,
-        regrade=bool(again), feedback=False, root=Path(base, "course"))()
+        feedback=False, root=Path(base, "course"))()
 except AutograderError as error:
     sys.exit(str(error))
 """
@@ -49,6 +51,7 @@ class Campaign:
         self.base, self.count, self.server, self.isolation = Path(base), count, server, isolation
         self.url = server.database(f"course_{seed}") if server else ""
         self.random = random.Random(seed)
+        self.killed = []
         source = build.source_notebook(write_unit(self.base / "course"))
         self.expected = {}
         for number in range(count):
@@ -63,16 +66,18 @@ class Campaign:
             path.parent.mkdir(parents=True)
             path.write_text(nbformat.writes(nb))
 
-    def run(self, victim=None, regrade=False):
-        """Grade, and kill a victim some time after the first of this run's results; returns the exit status."""
-        before = self._results()
-        command = [sys.executable, "-c", GRADE, self.base, UNIT, self.url, self.isolation, "again" if regrade else ""]
+    def run(self, *victims):
+        """Grade, and kill the victims, each some time after the next result has come in; returns the exit status."""
+        victims, before = list(victims), self._results()
+        command = [sys.executable, "-c", GRADE, self.base, UNIT, self.url, self.isolation]
         with open(self.base / "log", "ab") as log:
             process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, start_new_session=True)
-        while victim and process.poll() is None:
+        while victims and process.poll() is None:
             if self._results() > before:
                 time.sleep(self.random.uniform(0, 0.6))
-                victim = self._kill(victim, process)
+                if self._kill(victims[0], process):
+                    self.killed.append(victims.pop(0))
+                    before = self._results()
             time.sleep(0.02)
         code = process.wait(300)
         if self.server and not self._answers():
@@ -98,7 +103,7 @@ class Campaign:
         assert len(written) == self.count
 
     def _kill(self, victim, process):
-        """Kill one; returns the victim again where there was none, else None."""
+        """Kill one; returns whether there was one."""
         if victim == "coordinator":
             process.kill()
         elif victim == "database":
@@ -106,10 +111,10 @@ class Campaign:
         else:
             found = self._processes(process.pid, victim)
             if not found:
-                return victim
+                return False
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.random.choice(found), signal.SIGKILL)
-        return None
+        return True
 
     def _processes(self, coordinator, victim):
         """Process ids of the workers, or of the warm processes, of a run."""
