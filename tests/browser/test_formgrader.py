@@ -1,8 +1,10 @@
 """Marks by hand in a real formgrader, over a folder that `autograder grade` has written."""
 
 import csv
+import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import nbformat
@@ -34,7 +36,10 @@ def graded(tmp_path_factory):
     home = folder / "submitted" / "ann" / UNIT
     home.mkdir(parents=True)
     nbformat.write(source_notebook(ROOT / "solutions" / UNIT / f"{UNIT}.py"), home / f"{UNIT}.ipynb")
-    (home / "timestamp.txt").write_text("2026-03-02 12:00:00 UTC")
+    stamp = home / "timestamp.txt"
+    stamp.write_text("2026-03-02 12:00:00 UTC")
+    when = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
+    os.utime(stamp, (when, when))  # what it says counts only where the file is as old
     output = folder / "results"
     autograder("grade", UNIT, "--submitted", folder / "submitted", "--output", output, "--jobs", 1)
     with open(output / "nbgrader_config.py", "a", encoding="utf-8") as config:
