@@ -210,6 +210,12 @@ class FreezeBackbone:
             "The model is as it should be, but nothing is returned. Return the model, so that calls can be chained.",
             lambda model, head: ck.oracle.freeze_backbone(model, head) and None,
         ),
+        Bug(
+            "names that begin alike",
+            'Something of the backbone learns, too: with the head "fc" the name "fc_in.weight" begins with "fc" as '
+            "well. Ask the submodule for its parameters instead of comparing names.",
+            lambda model, head: freezes(model, head, lambda name, head: name.startswith(head)),
+        ),
     )
 
 
