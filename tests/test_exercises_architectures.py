@@ -631,9 +631,6 @@ SCANS = {
         if s[1] == s[2]
         else oracle.linear_to_conv(linear, (s[0], s[2], s[1]))
     ),
-    ("linear_to_conv", "single precision"): lambda linear, s: nn.Sequential(
-        Cast(), oracle.linear_to_conv(linear, s).float()
-    ),
     ("linear_to_conv", "zeroes the original"): lambda linear, s: zeroing(linear, s),
     ("linear_to_conv", "mean over positions"): lambda linear, s: nn.Sequential(
         oracle.linear_to_conv(linear, s), nn.AdaptiveAvgPool2d(1)
@@ -641,11 +638,6 @@ SCANS = {
     ("linear_to_conv", "flattens"): lambda linear, s: nn.Sequential(oracle.linear_to_conv(linear, s), nn.Flatten()),
     ("linear_to_conv", "the linear layer itself"): lambda linear, s: nn.Sequential(nn.Flatten(), linear),
 }
-
-
-class Cast(nn.Module):
-    def forward(self, x):
-        return x.float()
 
 
 def naive(scores):

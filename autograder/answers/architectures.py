@@ -652,6 +652,15 @@ def conv_data(linear, in_shape):
     return conv
 
 
+def conv_copied(linear, in_shape):
+    conv = nn.Conv2d(in_shape[0], linear.out_features, tuple(in_shape[1:]), bias=linear.bias is not None)
+    with torch.no_grad():
+        conv.weight.copy_(linear.weight.view(conv.weight.shape))
+        if linear.bias is not None:
+            conv.bias.copy_(linear.bias)
+    return conv
+
+
 def conv_parameters(linear, in_shape):
     conv = nn.Conv2d(in_shape[0], len(linear.weight), tuple(in_shape[1:]), bias=False)
     conv.weight = nn.Parameter(linear.weight.detach().clone().reshape(-1, *in_shape))
@@ -753,7 +762,7 @@ ANSWERS = {
     "resnext_block": [ResNeXtClass, ResNeXtBranches, resnext_lazy],
     "dense_block": [DenseClass, DenseBottleneck, dense_recursive],
     "se_block": [SEClass, SEConvolutions, SEEinsum],
-    "linear_to_conv": [conv_data, conv_parameters, conv_state],
+    "linear_to_conv": [conv_copied, conv_data, conv_parameters, conv_state],
     "top_k_accuracy": [top_k_argpartition, top_k_ranks, top_k_heap, top_k_torch],
     "ten_crop": [crops_loops, crops_of_both, crops_unfold],
     "average_predictions": [average_flat, average_by_image, average_by_crop],
