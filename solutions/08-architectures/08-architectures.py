@@ -51,7 +51,7 @@ from cnnkit import check, models, shapes
 torch.manual_seed(8)
 
 # %% tags=["demo"]
-from cnnkit import data, oracle, plot, train
+from cnnkit import data, oracle, plot, train, widgets
 
 # %% [markdown]
 # ## 1 · The challenge: five guesses
@@ -401,6 +401,25 @@ assert weights(384, 384, 3) == 1_327_104 and weights(384, 384, 3, 2) == 663_552
 print((224 - 11) / 4 + 1, (227 - 11) / 4 + 1)
 assert shapes.conv_output_size(224, 11, stride=4) == 54
 assert shapes.conv_output_size(224, 11, stride=4, pad=2) == 55
+
+# %% [markdown]
+# **Predict.** Which padding makes 224 fit exactly, with no column left over? Is there one? Try it here; the calculator
+# hatches what no window sees.
+
+# %% tags=["demo"]
+widgets.SizeCalculator(n=224, k=11, stride=4, pad=2, c_in=3, c_out=96)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# None: 224 + 2P − 11 is odd for every whole P, and 4 divides no odd number. With P = 2 one column is left over. Padding
+# on one side only, by three, would do it, or 227 pixels.
+#
+# </details>
+
+# %%
+assert not any(shapes.conv_fits(224, 11, stride=4, pad=p) for p in range(12))
+assert shapes.conv_fits(224 + 3, 11, stride=4)
 
 # %% [markdown]
 # ### Exercise: `alexnet`
@@ -1395,6 +1414,31 @@ plot.show(fig, "Five networks by work, reported top-5 error and parameters, the 
 #
 # The best network has as many parameters as the worst. What the years bought is not size.
 #
+# **Predict.** In ResNet-50, which stage does most of the work, and how much of the picture does one value of the last
+# map see? The table has every network of this unit, layer by layer, and the field of each.
+
+# %% tags=["demo"]
+widgets.StackTable("ResNet-50")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The one with maps of 14 × 14, with six blocks: a good third of the work. And all of the picture: the field of the last
+# map is wider than 224 pixels. What one value sees well is far less than its field; most of it lies behind few paths.
+#
+# </details>
+
+# %%
+resnet = shapes.table(*shapes.PRESETS["ResNet-50"])
+by_side = {}
+for row in resnet:
+    by_side[row.shape[-1]] = by_side.get(row.shape[-1], 0) + row.multiply_adds
+share = by_side[14] / sum(by_side.values())
+field = [row.field for row in resnet if row.shape[-1] == 7][-1]
+print(f"maps of 14 x 14: {share:.0%} of the work; field of the last map: {field} pixels")
+assert max(by_side, key=by_side.get) == 14 and 1 / 3 < share < 0.4 and field > 224
+
+# %% [markdown]
 # ## What to keep
 #
 # - A network without its input size and padding has no number of parameters. Say whether biases count.
