@@ -1,5 +1,6 @@
 """Where torch computes: CUDA, Apple's MPS or the CPU."""
 
+import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -10,7 +11,8 @@ def device(name=None):
     """The ``torch.device`` to compute on.
 
     Args:
-        name: "cpu", "cuda", "cuda:1", "mps", or None for the one chosen by ``using``, else the best present.
+        name: "cpu", "cuda", "cuda:1", "mps", or None for the one chosen by ``using``, else the one that the environment
+            variable CNNKIT_DEVICE names, else the best present.
 
     Raises:
         ValueError: where the device that was asked for is not there.
@@ -18,7 +20,8 @@ def device(name=None):
     import torch
 
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    name = name or _chosen.get() or next(kind for kind, here in present.items() if here)
+    best = next(kind for kind, here in present.items() if here)
+    name = name or _chosen.get() or os.environ.get("CNNKIT_DEVICE") or best
     try:
         wanted = torch.device(name)
     except (RuntimeError, TypeError):

@@ -174,8 +174,13 @@ def panels(exercise, case, right, got, found):
         *(Panel(title, _around(values, (0, 0))[0]) for title, values in inputs),
         Panel("expected", expected, mark),
         Panel("yours", received, mark),
-        Panel("difference", received - expected, mark),
+        Panel("difference", _signed(received) - _signed(expected), mark),
     )
+
+
+def _signed(values):
+    """As a type that can hold a difference, which booleans and unsigned integers cannot."""
+    return values.astype(np.result_type(values, np.int8))
 
 
 def _around(values, index):

@@ -73,8 +73,14 @@ def test_calls_that_do_the_work_are_found_wherever_they_stand(answer, others, fo
 def test_what_the_courses_own_answer_uses_is_no_news():
     answer = "import torch\ndef conv_forward(x, w):\n    return torch.nn.functional.conv2d(x, w)"
     allowed = flags.used_by(notebook("import torch\nclass conv_forward(torch.nn.Module): ..."), ["conv_forward"])
-    assert allowed == {"conv_forward": ("torch.nn",)}
+    assert allowed == {"conv_forward": ("torch", "torch.nn")}
     assert library(answer, allowed=allowed) == ()
+
+
+def test_where_the_courses_own_answer_is_written_in_torch_torch_is_the_subject():
+    answer = "import torch, cnnkit\ndef conv_forward(x):\n    return cnnkit.models.alexnet()(torch.max_pool2d(x))"
+    allowed = flags.used_by(notebook("import torch\ndef conv_forward(x):\n    return torch.relu(x)"), ["conv_forward"])
+    assert list(library(answer, allowed=allowed)) == ["library: cnnkit.models.alexnet"]
 
 
 @pytest.mark.parametrize("unit", make.units())

@@ -28,6 +28,8 @@ SETTINGS = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
+    # The same marks on every machine, whatever it can compute on.
+    "CNNKIT_DEVICE": "cpu",
     # More threads would not survive a fork, and every core has a sandbox of its own.
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
 }
