@@ -508,6 +508,7 @@ def stop_cases(rng):
     yield case("end", [0.4, 0.6], 5, True)
     yield case("end", [0.7, 0.6, 0.65, 0.5, 0.55, 0.4, 0.45], 2)
     yield case("end", [-1.0, -2.0, -1.5, -3.0], 2)
+    yield case("end", [5000.0, 4000.0, 4500.0, 3000.0], 3)
     for _ in range(4):
         falling = np.sort(rng.uniform(0.1, 1, 8))[::-1]
         yield case("end", np.round(falling, 3), int(rng.integers(2, 4)), bool(rng.integers(2)))
