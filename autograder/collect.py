@@ -125,7 +125,7 @@ def _collect(opened, system, folder, units, done, notify):
     budget = _Budget(MAX_TOTAL)
     entries = []
     for order, info in enumerate(opened.infolist()):
-        if info.is_dir():
+        if info.filename.endswith("/"):  # is_dir fails on an empty name
             continue
         try:
             entries.append(_entry(opened, info, system, order, budget))

@@ -112,7 +112,7 @@ class Map:
         cell = 'style="text-align:left"'
         return (
             '<table style="font-variant-numeric:tabular-nums"><thead><tr>'
-            f'<th {cell}>unit</th><th {cell}>about</th><th>minutes</th><th {cell}>points</th><th {cell}>left</th>'
+            f"<th {cell}>unit</th><th {cell}>about</th><th>minutes</th><th {cell}>points</th><th {cell}>left</th>"
             f"</tr></thead><tbody>{rows}</tbody></table><p>{escape(self.summary())}</p>"
         )
 

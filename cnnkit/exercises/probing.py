@@ -283,11 +283,14 @@ def level(t):
 
 
 def rough(seed):
-    """A random pattern that depends on the height and the width only, or where they are 1, on the channels."""
+    """A random pattern that depends on the height and the width only, or where they are 1, on the channels.
+
+    Most of it is negative, so that some windows of a pooling layer are: there a missing ReLU shows.
+    """
 
     def pattern(shape):
         spread = shape[:1] if math.prod(shape[1:]) == 1 else shape[1:]
-        values = np.random.default_rng([seed, *spread]).standard_normal(spread)
+        values = np.random.default_rng([seed, *spread]).normal(-1, 1, spread)
         return torch.tensor(values).reshape(-1, *shape[1:]) if len(spread) == 1 else torch.tensor(values)
 
     return pattern
