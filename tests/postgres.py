@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -50,11 +51,17 @@ class Server:
 
     def kill(self):
         """Kill the server and all its processes as a power cut would."""
-        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        lock = self._data / "postmaster.pid"
+        postmaster = int(lock.read_text().split()[0])
         below = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in [postmaster, *map(int, below)]:
             with contextlib.suppress(ProcessLookupError):
+                ended = os.pidfd_open(pid)
                 os.kill(pid, signal.SIGKILL)
+                select.select([ended], [], [], 60)
+                os.close(ended)
+        # Dead as they are, they pass for a running server until somebody has reaped them.
+        lock.unlink(missing_ok=True)
 
     def stop(self):
         self._call("pg_ctl", "stop", "-m", "immediate", "-D", self._data, check=False)
