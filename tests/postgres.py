@@ -61,7 +61,8 @@ class Server:
                 select.select([ended], [], [], 60)
                 os.close(ended)
         # Dead as they are, they pass for a running server until somebody has reaped them.
-        lock.unlink(missing_ok=True)
+        for left in (lock, self._folder / f".s.PGSQL.{self._port}.lock"):
+            left.unlink(missing_ok=True)
 
     def stop(self):
         self._call("pg_ctl", "stop", "-m", "immediate", "-D", self._data, check=False)
@@ -77,7 +78,9 @@ class Server:
         with open(self._folder / "calls", "ab") as log:
             command = [binaries() / program, *map(str, arguments)]
             done = subprocess.run(command, stdout=log, stderr=log, cwd=self._folder, timeout=120, **self._as, **more)
-        assert not check or done.returncode == 0, (self._folder / "calls").read_text()
+        assert not check or done.returncode == 0, "".join(
+            (self._folder / name).read_text() for name in ("calls", "log") if (self._folder / name).exists()
+        )
 
 
 @contextlib.contextmanager
