@@ -21,6 +21,8 @@ MIB = 1 << 20
 LIMITS = Limits(cell=60, check=60, grace=60, memory=400 * MIB, disk=16 * MIB, processes=24)
 CASES = expect("practice", 11).cases
 RIGHT = "def practice(x): return 2 * x"
+# The runtime itself, where the course was cloned into /tmp.
+BELOW_TMP = [part for part in Path(sys.prefix).parts[2:3] if Path(sys.prefix).is_relative_to("/tmp")]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_nothing_but_the_runtime_is_there(session):
     )
     assert found["/course"] == ["autograder", "cnnkit", "data"]
     assert found["/home"] == ["student"]
-    assert found["/tmp"] == []
+    assert found["/tmp"] == BELOW_TMP
     assert {"passwd", "group"} <= set(found["/etc"]) <= {
         "passwd", "group", "hosts", *bubblewrap.SETTINGS_OF_THE_SYSTEM,
     }  # fmt: skip
@@ -95,7 +97,20 @@ def test_a_grader_that_is_installed_among_the_libraries_is_covered(tmp_path, mon
     assert list((tmp_path / "nothing").iterdir()) == []
 
 
-@pytest.mark.parametrize("folder", ["/", "/usr", "/etc", "/course/cnnkit", "/dev", "/proc", sys.prefix])
+def test_libraries_below_tmp_are_seen_and_nothing_beside_them(tmp_path, monkeypatch):
+    library = tmp_path / "a course" / "site-packages"
+    library.mkdir(parents=True)
+    (library / "lies_below_tmp.py").write_text("answer = 42\n")
+    (library.parent / "solution.py").write_text("secret = 1\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(library)])
+    with BubblewrapSandbox(["import sys"], ["practice"], LIMITS) as sandbox, sandbox.session() as session:
+        session.run(f"import os, sys; sys.path.append({str(library)!r})")
+        assert says(session, "import lies_below_tmp; lies_below_tmp.answer") == "42"
+        assert says(session, f"os.listdir({str(library.parent)!r})") == "['site-packages']"
+        assert says(session, f"open({str(library)!r} + '/new', 'w')") == "OSError"
+
+
+@pytest.mark.parametrize("folder", ["/", "/usr", "/etc", "/course/cnnkit", "/dev", "/proc", f"{sys.prefix}/lib"])
 def test_it_cannot_be_written(session, folder):
     assert says(session, f"open({folder!r} + '/new', 'w')") in ("OSError", "PermissionError", "FileNotFoundError")
 
@@ -128,7 +143,7 @@ def test_what_one_submission_wrote_the_next_does_not_find(sandbox):
         session.run(write)
     with sandbox.session() as session:
         session.run("import os")
-        assert says(session, "[os.listdir(f) for f in ('/tmp', '.', '/dev/shm')]") == "[[], [], []]"
+        assert says(session, "[os.listdir(f) for f in ('/tmp', '.', '/dev/shm')]") == f"[{BELOW_TMP}, [], []]"
 
 
 # Processes, privileges, the network

@@ -99,7 +99,9 @@ def wall(folder):
         folder: one for files that are seen inside.
     """
     mounts = [*_system(folder), *_python(folder), *_course()]
-    return [shutil.which("bwrap") or "bwrap", *_namespaces(), *_parents(mounts), *mounts, *_end()]
+    # What is mounted below /tmp comes after /tmp itself.
+    places = ["--tmpfs", "/tmp", "--dir", confine.WORK]
+    return [shutil.which("bwrap") or "bwrap", *_namespaces(), *places, *_parents(mounts), *mounts, *_end()]
 
 
 def _namespaces():
@@ -182,8 +184,7 @@ def _course():
 def _end():
     # Root's process mounts its own /proc, see confine.give_up_root.
     proc = ["--proc", "/proc"] if os.geteuid() else ["--dir", "/proc"]
-    places = ["--dev", "/dev", "--tmpfs", "/tmp", "--dir", confine.WORK, "--chdir", "/"]
-    return [*proc, *places, "--remount-ro", "/dev", "--remount-ro", "/", "--"]
+    return [*proc, "--dev", "/dev", "--chdir", "/", "--remount-ro", "/dev", "--remount-ro", "/", "--"]
 
 
 def _each(word, values):

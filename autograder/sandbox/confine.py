@@ -10,6 +10,7 @@ import contextlib
 import os
 import resource
 import signal
+import stat
 from dataclasses import dataclass
 
 from autograder.sandbox import kernel, landlock, seccomp
@@ -147,13 +148,28 @@ def _session(work, keep, pipe):
 
 def _mount(disk):
     secure = kernel.MS_NOSUID | kernel.MS_NODEV
+    mounts = kernel.mounts()
     for folder in (WORK, "/tmp", "/dev/shm"):
+        # A course that was cloned into /tmp has its Python there, which stays in sight.
+        below = {path: os.open(path, os.O_PATH) for path in mounts if path.startswith(f"{folder}/")}
         kernel.mount("tmpfs", folder, secure, f"size={disk},nr_inodes={MAX_FILES},mode=0700")
+        for path, opened in below.items():
+            _show(opened, path)
     try:
         kernel.mount("proc", "/proc", secure | kernel.MS_NOEXEC)
     except PermissionError:
         # Where the system covers parts of its own, in a container say, there can be none; but never the outer one.
         kernel.mount("tmpfs", "/proc", secure, "size=4096,mode=0555")
+
+
+def _show(opened, path):
+    if stat.S_ISDIR(os.fstat(opened).st_mode):
+        os.makedirs(path, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
+    kernel.bind(opened, path)
+    os.close(opened)
 
 
 def _limit(bounds):

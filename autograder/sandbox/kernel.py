@@ -5,6 +5,7 @@ Each raises OSError, with the name of the call, where the kernel refuses.
 
 import ctypes
 import os
+import re
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -17,6 +18,8 @@ CLONE_NEWNET = 0x40000000
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -53,6 +56,19 @@ def mount(kind, target, flags=MS_NOSUID | MS_NODEV, options=""):
     """Mount a new file system of a kind, "proc" or "tmpfs"."""
     arguments = kind.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()
     checked(_libc().mount(*arguments), f"mount {kind} on {target}")
+
+
+def bind(folder, target):
+    """Show an open folder or file, and what is mounted below it, at another place, as it is."""
+    arguments = f"/proc/self/fd/{folder}".encode(), os.fsencode(target), None, ctypes.c_ulong(MS_BIND | MS_REC), None
+    checked(_libc().mount(*arguments), f"mount {target}")
+
+
+def mounts():
+    """Where something is mounted, in the order of mounting."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        # Blanks and backslashes stand there as octal numbers.
+        return [re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in file]
 
 
 def prctl(option, value=0, third=0):
