@@ -20,6 +20,8 @@ FATAL = ("coordinator", "database")
 """Whose end is the end of the run."""
 REPLACED = ("worker", "warm process")
 ANSWERS = {"right": ("def practice(x):\n    return x + x", 1), "wrong": ("def practice(x):\n    return x * x", 0)}
+SECONDS = 300
+"""How long any part of it may take."""
 SLOW = "import time; time.sleep(0.3)"
 GRADE = """
 import sys
@@ -72,14 +74,16 @@ class Campaign:
         command = [sys.executable, "-c", GRADE, self.base, UNIT, self.url, self.isolation]
         with open(self.base / "log", "ab") as log:
             process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, start_new_session=True)
+        give_up = time.monotonic() + SECONDS
         while victims and process.poll() is None:
+            assert time.monotonic() < give_up, f"{victims} could not be killed\n" + (self.base / "log").read_text()
             if self._results() > before:
                 time.sleep(self.random.uniform(0, 0.6))
                 if self._kill(victims[0], process):
                     self.killed.append(victims.pop(0))
                     before = self._results()
             time.sleep(0.02)
-        code = process.wait(300)
+        code = process.wait(SECONDS)
         if self.server and not self._answers():
             self.server.start()
         return code
@@ -140,6 +144,6 @@ class Campaign:
         import psycopg2
 
         with contextlib.suppress(psycopg2.OperationalError):
-            psycopg2.connect(self.url).close()
+            psycopg2.connect(self.url, connect_timeout=20).close()
             return True
         return False
