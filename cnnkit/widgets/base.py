@@ -1,8 +1,11 @@
 """What all explainers are: an anywidget whose results follow its inputs, with a still picture beside its view."""
 
 import anywidget
+from IPython.display import display
 
-from cnnkit.widgets import scripts
+from cnnkit.widgets import scripts, still
+
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def put_in():
@@ -61,6 +64,15 @@ class Explainer(anywidget.AnyWidget):
         data, metadata = super()._repr_mimebundle_(**kwargs)
         data |= {"text/plain": f"{type(self).__name__}: {self.summary()}", "text/html": self.still()}
         return data, metadata
+
+    def _ipython_display_(self):
+        """The live view, and the still picture as an output of its own.
+
+        Of one output JupyterLab would show the view alone, and "model not found" where the kernel is gone.
+        """
+        data, _ = self._repr_mimebundle_()
+        display({VIEW: data[VIEW], "text/html": ""}, raw=True)
+        display({"text/plain": data["text/plain"], "text/html": still.IN_NOTEBOOKS + data["text/html"]}, raw=True)
 
 
 def _plain(value):

@@ -1,7 +1,7 @@
 """Still pictures of explainers, for pages that run no scripts: HTML that does without a style sheet.
 
-Grids are tables, since GitHub and mail readers keep those where they drop SVG; a colour never says anything that a
-number does not say as well.
+Grids are tables, since GitHub and mail readers keep those where they drop SVG. GitHub drops styles, too: a colour never
+says anything that a number does not say as well, and what is framed or hatched is bold or struck out as well.
 """
 
 import base64
@@ -9,11 +9,24 @@ import zlib
 from html import escape
 
 _CARD = (
-    "border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:.6em .9em;margin:.3em 0;"
+    "border:1px solid rgba(128,128,128,.5);border-radius:6px;padding:.6em .9em;margin:.3em 0;overflow-x:auto;"
     "font-family:var(--jp-content-font-family,sans-serif);color:var(--jp-content-font-color1,inherit)"
 )
 _HATCH = "repeating-linear-gradient(45deg,transparent 0 4px,rgba(128,128,128,.7) 4px 6px)"
 _COLD, _WARM = "0,114,178", "213,94,0"  # of Okabe and Ito's palette
+
+IN_NOTEBOOKS = (
+    "<style>"
+    ".jp-NotebookPanel .jp-OutputArea:has(.cnnkit-explainer) .jp-OutputArea-child:has(.cnnkit-still),"
+    ".jp-NotebookPanel .jp-OutputArea:has(.cnnkit-still) .jp-OutputArea-output:not([data-mime-type],:has(*))"
+    "{display:none}"
+    ".jp-NotebookPanel .cnnkit-still{animation:1s both cnnkit-still}"
+    "@keyframes cnnkit-still{from,99%{position:absolute;visibility:hidden}}"
+    "</style>"
+)
+"""Where a notebook is open: the live view or the still picture, never both, and not a word about missing models, which
+JupyterLab puts alone into an output without a type. The picture waits a second for the view, so that none flashes by.
+"""
 
 
 def card(name, summary, *parts):
@@ -100,15 +113,15 @@ def _entry(tag, column, words):
 
 
 def _cell(value, limit, is_hatched, is_framed):
-    style = "padding:.15em .45em;text-align:right;border:1px solid rgba(128,128,128,.4);"
+    style, words = "padding:.15em .45em;text-align:right;border:1px solid rgba(128,128,128,.4);", escape(short(value))
     if is_hatched:
-        style += f"background:{_HATCH};"
+        style, words = f"{style}background:{_HATCH};", f"<s>{words}</s>"
     elif not isinstance(value, str) and limit:
         share = min(abs(value) / limit, 1)
         style += f"background:rgba({_WARM if value > 0 else _COLD},{0.45 * share:.2f});"
     if is_framed:
-        style += "outline:2px solid currentColor;outline-offset:-2px;font-weight:700;"
-    return f'<td style="{style}">{escape(short(value))}</td>'
+        style, words = f"{style}outline:2px solid currentColor;outline-offset:-2px;", f"<b>{words}</b>"
+    return f'<td style="{style}">{words}</td>'
 
 
 def short(value):

@@ -189,7 +189,7 @@ def test_a_turned_sobel_has_the_other_sign(gallery):
     field(view, "turn the kernel by 180° (a true convolution)").check()
     says(view, "the output runs from −3.23 to 3.42")
     field(view, "Weight, row 1, column 1").fill("4")
-    says(view, "your own, turned: the weights sum to 4")
+    says(view, "Your own kernel, turned: the weights sum to 4")
     field(view, "Kernel").select_option("identity")
     same = "c => [...c.getContext('2d').getImageData(60, 40, 20, 20).data].join()"
     before, after = (view.locator("canvas").nth(n) for n in (0, 1))
@@ -247,15 +247,16 @@ def test_explainers_survive_saving_and_reloading_and_leave_no_state(gallery):
     nb = nbformat.read(gallery.path, as_version=4)
     assert "widgets" not in nb.metadata
     bundles = [output.data for cell in nb.cells for output in cell.get("outputs", ()) if "data" in output]
-    stills = [data for data in bundles if "application/vnd.jupyter.widget-view+json" in data]
-    assert len(stills) > len(NAMES)
-    assert all("cnnkit-still" in data["text/html"] for data in stills)
+    views = [data for data in bundles if "application/vnd.jupyter.widget-view+json" in data]
+    stills = [data for data in bundles if "cnnkit-still" in data.get("text/html", "")]
+    assert len(stills) == len(views) > len(NAMES)
     page.reload()
     page.wait_for_function(READY, arg=GALLERY)
     view = gallery.show("SizeCalculator")
     says(view, "Output")
     field(view, "Input size N").fill("9")
     says(view, "Output 4 × 4")
+    assert not any(still.is_visible() for still in page.locator(".cnnkit-still").all())
 
 
 def test_the_classic_notebook_shows_them_too(gallery, page):
@@ -264,3 +265,15 @@ def test_the_classic_notebook_shows_them_too(gallery, page):
     view.wait_for()
     field(view, "Input size N").fill("5")
     says(view, "Output 2 × 2")
+
+
+def test_without_their_kernel_a_reopened_notebook_shows_the_still_pictures(gallery):
+    page = gallery.page
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    for address in ("lab/tree", "notebooks"):
+        page.goto(f"{gallery.lab.url}/{address}/{GALLERY}")
+        page.locator(".cnnkit-still", has_text="Size calculator").first.wait_for()
+        page.locator(".jp-OutputArea-output", has_text="model not found").first.wait_for(state="attached")
+        assert page.locator(".cnnkit-explainer").count() == 0
+        assert "model not found" not in page.locator("body").inner_text()

@@ -1,4 +1,4 @@
-import { clamp, explainer, grid, h, padded, patchAt, range, refuse, row, short, sign, times, total, turned, windowCount } from "./common.js";
+import { TINTS, added, after, clamp, explainer, grid, h, inside, orOnes, padded, patchAt, range, refuse, row, short, times, total, turned, windowCount } from "./common.js";
 
 // The arithmetic, as in backward.py
 
@@ -8,7 +8,7 @@ export function compute({ x, w, dout: given, stride, pad, look, at }) {
   if (problem) return { problem, dout: [], dw: [], dx: [], db: 0, at: [0, 0] };
   const framed = padded(x, pad);
   const [rows, columns] = [windowCount(framed.length, kh, stride), windowCount(framed[0].length, kw, stride)];
-  const dout = range(rows).map((i) => range(columns).map((j) => given[i]?.[j] ?? 1));
+  const dout = orOnes(given, rows, columns);
   const met = (i, j) => range(rows).map((r) => range(columns).map((c) => framed[i + stride * r][j + stride * c]));
   const mirrored = turned(w);
   const spread = range(framed.length + kh - 1).map(() => Array(framed[0].length + kw - 1).fill(0));
@@ -33,60 +33,73 @@ export default explainer({
   build(ui) {
     let result;
     ui.choice("look", "Gradient in", [["dw", "the weights, dL/dw"], ["dx", "the input, dL/dx"]]);
-    ui.whole("stride", "Stride S", { min: 1, max: 16 });
-    ui.whole("pad", "Padding P", { min: 0, max: 16 });
-    const buttons = h("div", { class: "bar" });
-    ui.bar.append(buttons);
-    const step = (by) => {
+    ui.whole("stride", "Stride S", { min: 1 });
+    ui.whole("pad", "Padding P", { min: 0 });
+    const look = (...at) => ui.set({ at });
+    ui.stepper(() => {
       const of = result[ui.get("look")];
-      if (!of.length) return false;
-      const count = of.length * of[0].length;
-      const next = (result.at[0] * of[0].length + result.at[1] + by + count) % count;
-      ui.set({ at: [Math.floor(next / of[0].length), next % of[0].length] });
-      return true;
-    };
-    ui.button("Back", () => step(-1), { where: buttons });
-    ui.button("Step", () => step(1), { where: buttons });
-    ui.player(() => step(1), { where: buttons });
-    const turn = (name) => (i, j, by) => {
-      const rows = name === "dout" ? structuredClone(result.dout) : structuredClone(ui.get(name));
-      rows[i][j] += by;
-      ui.set({ [name]: rows });
-    };
-    let held = { x: [0, 0], w: [0, 0], dout: [0, 0] };
-    const hold = (name) => (i, j) => {
-      held = { ...held, [name]: [i, j] };
-      ui.changed();
-    };
+      return [[of.length, of[0]?.length ?? 0], result.at];
+    }, (at) => look(...at));
+    const held = { w: [0, 0], dout: [0, 0] };
+    // A grid whose numbers can be changed.
+    const changeable = (name, values, options) => grid({
+      key: name, values, at: held[name], ...options,
+      pick: (...place) => {
+        held[name] = place;
+        ui.changed();
+      },
+      turn: (i, j, by) => {
+        const rows = structuredClone(values);
+        rows[i][j] += by;
+        ui.set({ [name]: rows });
+      },
+    });
     return () => {
       const layer = ui.state(INPUTS);
       result = compute(layer);
-      if (result.problem) {
-        ui.say(result.problem, true);
-        ui.stage.replaceChildren();
-        return;
-      }
-      const { look, stride, pad } = layer;
+      if (ui.refuses(result)) return;
+      const { stride, pad } = layer;
       const [i, j] = result.at;
       const [kh, kw] = [layer.w.length, layer.w[0].length];
-      const terms = result.products.flat().map((value, n) => [value, result.patch.flat()[n]]).filter(([value]) => value !== 0).map(([value]) => short(value));
-      const listed = terms.length ? terms.slice(0, 9).map((term, n) => (n === 0 ? term : term.startsWith("−") ? ` − ${term.slice(1)}` : ` + ${term}`)).join("") + (terms.length > 9 ? " + …" : "") : "0";
-      ui.say(`dL/d${look[1]} at (${i}, ${j}) = ${listed}${terms.length > 1 ? ` = ${short(result.value)}` : ""}`);
-      const weights = look === "dw";
+      const weights = layer.look === "dw";
+      const name = `dL/d${weights ? "w" : "x"}`;
+      const met = result.patch.flat();
+      const terms = result.products.flat().filter((_, n) => met[n] !== 0).map((value) => short(value));
+      const listed = terms.length > 9 ? `${added(terms.slice(0, 9))} + …` : added(terms) || "0";
+      ui.say(`${name} at (${i}, ${j}) = ${listed}${terms.length > 1 ? ` = ${short(result.value)}` : ""}`);
+      const isChosen = (r, c) => r === i && c === j;
       // The inputs that the weight met: one in each window, a stride apart.
-      const isMet = (r, c) => weights && (r - i) % stride === 0 && (c - j) % stride === 0 && r >= i && c >= j && (r - i) / stride < result.dout.length && (c - j) / stride < result.dout[0].length;
-      const input = grid({ key: "x", label: pad ? "Input x, padded" : "Input x", values: padded(layer.x, pad), ring: pad, cell: 28, frame: (r, c) => (isMet(r, c) ? "warm" : !weights && r === i + pad && c === j + pad ? "cold" : null) });
-      const kernel = grid({ key: "w", label: "Filter w", values: layer.w, at: held.w, pick: hold("w"), turn: turn("w"), frame: (r, c) => (weights && r === i && c === j ? "cold" : null) });
-      const dout = grid({ key: "dout", label: "dL/dy, as it comes back", values: result.dout, at: held.dout, pick: hold("dout"), turn: turn("dout"), frame: () => (weights ? "third" : null) });
-      const inWindow = (r, c) => r >= result.corner[0] && r < result.corner[0] + kh && c >= result.corner[1] && c < result.corner[1] + kw;
+      const isMet = (r, c) => (r - i) % stride === 0 && (c - j) % stride === 0 && inside([i, j], stride * result.dout.length, stride * result.dout[0].length)(r, c);
+      const inWindow = inside(result.corner, kh, kw);
+      const input = grid({
+        key: "x", label: pad ? "Input x, padded" : "Input x", values: padded(layer.x, pad), ring: pad, cell: 28,
+        frame: weights ? (r, c) => isMet(r, c) && "warm" : (r, c) => isChosen(r - pad, c - pad) && "cold",
+      });
+      const kernel = changeable("w", layer.w, { label: "Filter w", frame: (r, c) => weights && isChosen(r, c) && "cold" });
+      const dout = changeable("dout", result.dout, { label: "dL/dy, as it comes back", frame: () => weights && "third" });
+      const products = after("=", grid({ key: "products", label: `Products: their sum is ${name}`, values: result.products }));
+      const out = grid({ key: layer.look, label: `${name}: choose one`, values: result[layer.look], cell: 34, at: [i, j], frame: (r, c) => isChosen(r, c) && "cold", pick: look });
       const parts = weights
-        ? [grid({ key: "met", label: `What weight (${i}, ${j}) met`, values: result.patch }), sign("×"), grid({ key: "by", label: "dL/dy", values: result.dout }), sign("="), grid({ key: "products", label: "Products: their sum is dL/dw", values: result.products })]
-        : [grid({ key: "spread", label: stride > 1 ? `dL/dy, a step of ${stride} from number to number, zeros around` : "dL/dy with zeros around", values: result.spread, cell: result.spread.length > 9 ? 22 : 26, frame: (r, c) => (inWindow(r, c) ? "warm" : null), faded: (r, c) => !isPlaced(r, c, kh, kw, stride, result.dout) && !inWindow(r, c) }), sign("×"), grid({ key: "mirrored", label: "Filter, turned by 180°", values: result.mirrored }), sign("="), grid({ key: "products", label: "Products: their sum is dL/dx", values: result.products })];
-      const out = grid({ key: look, label: `dL/d${look[1]}: choose one`, values: result[look], cell: 34, at: [i, j], frame: (r, c) => (r === i && c === j ? "cold" : null), pick: (r, c) => ui.set({ at: [r, c] }) });
+        ? [
+          grid({ key: "met", label: `What weight (${i}, ${j}) met`, values: result.patch, frame: () => "warm" }),
+          after("×", grid({ key: "by", label: "dL/dy", values: result.dout, frame: () => "third" })),
+        ]
+        : [
+          grid({
+            key: "spread", label: stride > 1 ? `dL/dy, a step of ${stride} from number to number, zeros around` : "dL/dy with zeros around",
+            values: result.spread, cell: result.spread.length > 9 ? 22 : 26, frame: (r, c) => inWindow(r, c) && "warm",
+            faded: (r, c) => !isPlaced(r, c, kh, kw, stride, result.dout) && !inWindow(r, c),
+          }),
+          after("×", grid({ key: "mirrored", label: "Filter, turned by 180°", values: result.mirrored })),
+        ];
       const why = weights
         ? "Weight (i, j) touches one input in every window; each output hands back what it met times its own gradient."
         : "An input feeds every output whose window covers it: the mirrored filter, sliding over dL/dy one step at a time, collects them.";
-      ui.stage.replaceChildren(h("div", { class: "flow top" }, input, kernel, dout), row(parts, sign("→"), out), h("p", { class: "quiet" }, `${why} db = ${short(result.db)}, the sum of dL/dy. In w and dL/dy, + and − change a number.`));
+      ui.stage.replaceChildren(
+        h("div", { class: "flow top" }, input, kernel, dout),
+        row(parts, products, after("→", out)),
+        h("p", { class: "quiet" }, `${why} db = ${short(result.db)}, the sum of dL/dy. In w and dL/dy, choose a number; + and − change it. ${TINTS}`),
+      );
     };
   },
 });

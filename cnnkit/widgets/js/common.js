@@ -35,6 +35,9 @@ export function number(value) {
 // A number for a cell of a grid: as many digits as are needed, at most `digits` behind the point.
 export const short = (value, digits = 2) => signed(String(Number(value.toFixed(digits)) + 0));
 
+// Numbers as words, with the signs between them.
+export const added = (terms) => terms.map((term, n) => (n === 0 ? term : term.startsWith("−") ? `− ${term.slice(1)}` : `+ ${term}`)).join(" ");
+
 // A number with a thin gap between thousands.
 export const thousands = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
@@ -116,7 +119,7 @@ class Ui {
   // The sentence that sums up the drawing; read aloud by screen readers when it changes.
   say(text, isProblem = false) {
     const fault = [...this.faults.values()][0];
-    const words = fault ?? text;
+    const words = (fault ?? text).replace(/(\(\d+,) (?=\d+\))/g, "$1\u00a0");  // a place stays in one line
     this.result.classList.toggle("problem", Boolean(fault) || isProblem);
     if (words !== this.said) this.result.textContent = this.said = words;
   }
@@ -141,29 +144,23 @@ class Ui {
     return h("div", { class: "field" }, h("label", { for: input.id }, label), input);
   }
 
-  // A field for a whole number; `axis` picks one of a pair. `also(value)` gives other changes that go with it.
-  whole(name, label, { axis = null, min = null, max = 1e9, where, shown } = {}) {
-    const key = axis === null ? name : `${name}-${axis}`;
-    const input = h("input", { type: "number", step: 1, min, "data-trait": key, inputmode: "numeric" });
-    const read = () => (axis === null ? pair(this.get(name))[0] : pair(this.get(name))[axis]);
+  // A field for a number, which `read()` takes from the model and `write(value)` puts there. What is no such number is
+  // refused in a sentence, and the model keeps what it has.
+  number(label, { read, write, key, min = null, max = 1e9, whole = true, bare = false, where, shown }) {
+    const input = h("input", { type: "number", step: whole ? 1 : "any", min, "data-trait": key, "aria-label": bare && label });
     const fault = (words) => {
-      if (words) {
-        this.faults.set(key, words);
-        input.setAttribute("aria-invalid", "true");
-      } else {
-        this.faults.delete(key);
-        input.removeAttribute("aria-invalid");
-      }
+      if (words) this.faults.set(key, words);
+      else this.faults.delete(key);
+      if (words) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
     };
     input.addEventListener("input", () => {
       const value = Number(input.value);
-      if (input.value === "" || !Number.isInteger(value)) fault(`${label}: a whole number goes here.`);
+      if (input.value === "" || !(whole ? Number.isInteger(value) : Number.isFinite(value))) fault(`${label}: a ${whole ? "whole " : ""}number goes here.`);
       else if (Math.abs(value) > max) fault(`${label}: at most ${max}.`);
       else {
         fault("");
-        const whole = pair(this.get(name));
-        if (axis !== null) whole[axis] = value;
-        this.set({ [name]: axis === null ? value : whole });
+        write(value);
       }
       this.changed();
     });
@@ -171,13 +168,22 @@ class Ui {
       fault("");
       this.changed();
     });
-    const node = this.labelled(label, input);
+    const node = bare ? input : this.labelled(label, input);
     const refresh = () => {
       node.hidden = shown ? !shown() : false;
-      if (!this.faults.has(key) && Number(input.value) !== read()) input.value = read();
-      if (input.value === "" && !this.faults.has(key)) input.value = read();
+      if (!node.hidden && !this.faults.has(key) && (input.value === "" || Number(input.value) !== read())) input.value = read();
     };
     return this.add({ node, refresh }, where);
+  }
+
+  // A field for a trait that is a whole number; `axis` picks one of a pair or more.
+  whole(name, label, { axis = null, ...options } = {}) {
+    const write = (value) => {
+      const all = pair(this.get(name));
+      if (axis !== null) all[axis] = value;
+      this.set({ [name]: axis === null ? value : all });
+    };
+    return this.number(label, { read: () => pair(this.get(name))[axis ?? 0], write, key: axis === null ? name : `${name}-${axis}`, ...options });
   }
 
   slider(name, label, { min, max, step = 1, words = String, where, disabled } = {}) {
@@ -212,6 +218,13 @@ class Ui {
     return this.add({ node, refresh }, where);
   }
 
+  // A choice among named presets; `current()` names the one that there is, or "" for one of the user's own.
+  presets(label, names, current, choose) {
+    const input = h("select", { "data-key": "preset" }, h("option", { value: "" }, "your own"), names.map((name) => h("option", { value: name }, name)));
+    input.addEventListener("change", () => input.value && choose(input.value));
+    return this.add({ node: this.labelled(label, input), refresh: () => (input.value = current()) });
+  }
+
   check(label, read, write, { where, key, shown } = {}) {
     const input = h("input", { type: "checkbox", "data-trait": key });
     input.addEventListener("change", () => {
@@ -237,6 +250,8 @@ class Ui {
   player(step, { where = this.bar, period = 700 } = {}) {
     const node = this.button("Play", () => (this.timer ? this.stop() : start()), { where, key: "play" });
     this.playing = () => {
+      // Sentences that change by themselves are not read aloud.
+      this.result.setAttribute("aria-live", this.timer ? "off" : "polite");
       node.textContent = this.timer ? "Pause" : "Play";
       node.setAttribute("aria-pressed", String(Boolean(this.timer)));
     };
@@ -250,13 +265,43 @@ class Ui {
     return node;
   }
 
+  // Back, Step and Play through the places of an array. `where()` gives its sides and the place now.
+  stepper(where, go) {
+    const step = (by) => {
+      const [sides, at] = where();
+      const count = sides.reduce((product, side) => product * side, 1);
+      if (!count) return false;
+      let rest = (at.reduce((index, place, axis) => index * sides[axis] + place, 0) + by + count) % count;
+      const next = sides.reduceRight((places, side) => {
+        const place = rest % side;
+        rest = (rest - place) / side;
+        return [place, ...places];
+      }, []);
+      go(next);
+      return true;
+    };
+    const buttons = h("div", { class: "bar" });
+    this.bar.append(buttons);
+    this.button("Back", () => step(-1), { where: buttons });
+    this.button("Step", () => step(1), { where: buttons });
+    this.player(() => step(1), { where: buttons });
+  }
+
+  // Says the problem in the place of a drawing, if there is one.
+  refuses({ problem }) {
+    if (!problem) return false;
+    this.say(problem, true);
+    this.stage.replaceChildren();
+    return true;
+  }
+
   stop() {
     clearInterval(this.timer);
     this.timer = null;
     this.playing?.();
   }
 
-  copy(text, label = "Copy") {
+  copy(text, label) {
     const said = h("span", { role: "status", class: "quiet" });
     const act = async () => {
       const words = text();
@@ -291,6 +336,8 @@ export const patchAt = (rows, i, j, kh, kw) => rows.slice(i, i + kh).map((row) =
 export const turned = (kernel) => [...kernel].reverse().map((row) => [...row].reverse());
 export const times = (a, b) => a.map((row, i) => row.map((value, j) => value * b[i][j]));
 export const total = (rows) => sum(rows.map(sum));
+export const inside = ([i, j], kh, kw) => (r, c) => r >= i && r < i + kh && c >= j && c < j + kw;
+export const orOnes = (given, rows, columns) => range(rows).map((i) => range(columns).map((j) => given[i]?.[j] ?? 1));
 export const windowCount = (n, k, stride) => Math.floor((n - k) / stride) + 1;
 
 // Why a picture of these sizes cannot be drawn number by number, or "".
@@ -310,9 +357,9 @@ export function refuse({ sides, kernel, stride, pad, largestSide = 16 }) {
 //   key: tells grids of one explainer apart; label: what it is, shown above
 //   values: rows of numbers or words; cell: side in pixels; limit: the value with the full tint, 0 for none
 //   ring: how many outer rows and columns are padding; hatched(i, j): nothing reads this cell
-//   frame(i, j): colour name of a frame, or nothing; soft(i, j): a light ground; at: [i, j] of the cell that Tab reaches
-//   pick(i, j): makes the grid one to walk with arrow keys and to point at; faded(i, j)
-//   turn(i, j, step): what + and - do to the cell with the focus
+//   frame(i, j): colour name of a frame, or nothing; soft(i, j): a light ground; faded(i, j)
+//   pick(i, j): makes the grid one to walk with arrow keys and to point at; at: [i, j] of the cell that Tab reaches
+//   turn(i, j, step): what + and - do to that cell; it is then chosen by a click, since pointing would move on
 export function grid(options) {
   const { key, label, values, cell = 32, limit = largest(values.flat().filter(Number.isFinite)), ring = 0 } = options;
   const { hatched, frame, soft, at = [0, 0], pick, turn, faded, digits = 2 } = options;
@@ -334,16 +381,35 @@ export function grid(options) {
       + (isPadding ? `<rect ${box} class="padding"/>` : "") + (isHatched ? `<rect ${box} fill="url(#${hatch})"/>` : "")
       + `<text x="${x + cell / 2}" y="${y + cell / 2}" font-size="${size}"${isPadding ? ' class="dim"' : ""}>${safe(words)}</text></g>`;
   };
-  const framed = (i, j) => {
-    const name = frame?.(i, j);
-    return name ? `<rect x="${3 + j * cell}" y="${3 + i * cell}" width="${cell - 2}" height="${cell - 2}" class="frame ${name}"/>` : "";
-  };
   const each = (write) => range(rows).map((i) => range(columns).map((j) => write(i, j)).join(""));
   const told = pick ? label : `${label}: ${spoken.map((line) => line.join(" ")).join("; ")}`;
   const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: pick ? "grid" : "img", "aria-label": told });
-  svg.innerHTML = `<g aria-hidden="true">${hatched ? hatchPattern(hatch).outerHTML : ""}</g>${each(draw).map((line) => `<g${pick ? ' role="row"' : ""}>${line}</g>`).join("")}<g aria-hidden="true">${each(framed).join("")}</g>`;
+  svg.innerHTML = `<g aria-hidden="true">${hatched ? hatchPattern(hatch).outerHTML : ""}</g>${each(draw).map((line) => `<g${pick ? ' role="row"' : ""}>${line}</g>`).join("")}<g aria-hidden="true">${frame ? outlines(rows, columns, cell, frame) : ""}${turn ? `<rect x="${5 + at[1] * cell}" y="${5 + at[0] * cell}" width="${cell - 6}" height="${cell - 6}" class="held"/>` : ""}</g>`;
   if (pick) walk(svg, rows, columns, pick, turn);
-  return h("figure", { class: "grid" }, h("figcaption", {}, label), svg);
+  return h("figure", { class: "grid" }, h("figcaption", {}, label), svg, turn && turns(key, label, at, turn));
+}
+
+// Around all neighbours of one name a single line, along the inside of their outer edges.
+function outlines(rows, columns, cell, frame) {
+  const names = range(rows).map((i) => range(columns).map((j) => frame(i, j)));
+  const paths = {};
+  for (const i of range(rows)) {
+    for (const j of range(columns)) {
+      const name = names[i][j];
+      if (!name) continue;
+      const [left, top] = [2 + j * cell, 2 + i * cell];
+      const edge = (di, dj, line) => (names[i + di]?.[j + dj] === name ? "" : line);
+      paths[name] = (paths[name] ?? "") + edge(-1, 0, `M${left} ${top + 1.5}h${cell}`) + edge(1, 0, `M${left} ${top + cell - 1.5}h${cell}`)
+        + edge(0, -1, `M${left + 1.5} ${top}v${cell}`) + edge(0, 1, `M${left + cell - 1.5} ${top}v${cell}`);
+    }
+  }
+  return Object.entries(paths).map(([name, path]) => `<path d="${path}" class="frame ${name}"/>`).join("");
+}
+
+// What the keys + and - do, for a mouse or a finger.
+function turns(key, label, [i, j], turn) {
+  const button = (sign_, words, step) => h("button", { type: "button", "data-key": `${key}:${sign_}`, "aria-label": `${label}: ${words} at row ${i}, column ${j}`, onclick: () => turn(i, j, step) }, sign_);
+  return h("div", { class: "turns" }, button("−", "one less", -1), button("+", "one more", 1));
 }
 
 const safe = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/"/g, "&quot;");
@@ -388,7 +454,7 @@ function walk(svg, rows, columns, pick, turn) {
   // Moves alone count: a drawing that changes or scrolls under a resting pointer is not pointed at anew.
   svg.addEventListener("pointermove", (event) => {
     const cell = event.target.closest?.("[data-cell]");
-    if (event.pointerType !== "mouse" || !cell || cell.dataset.key === pointedAt) return;
+    if (turn || event.pointerType !== "mouse" || !cell || cell.dataset.key === pointedAt) return;
     pointedAt = cell.dataset.key;
     pick(...place(cell));
   });
@@ -397,9 +463,10 @@ function walk(svg, rows, columns, pick, turn) {
 
 let pointedAt = "";
 
-// Things side by side, wrapping where the page is narrow.
+// Things side by side, wrapping where the page is narrow; a sign stays with what comes after it.
 export const row = (...children) => h("div", { class: "flow" }, ...children);
-export const sign = (text) => h("div", { class: "sign" }, text);
+export const after = (text, ...things) => h("div", { class: "after" }, h("div", { class: "sign", "aria-hidden": "true" }, text), ...things);
+export const TINTS = "Orange numbers are above 0, blue ones below.";
 
 // A model for pages without a kernel.
 export class PageModel {

@@ -1,4 +1,4 @@
-import { clamp, explainer, grid, h, largest, padded, patchAt, range, refuse, row, short, sign, sum, times, total, turned, windowCount } from "./common.js";
+import { TINTS, added, after, clamp, explainer, grid, h, inside, largest, padded, patchAt, range, refuse, row, short, sum, times, total, turned, windowCount } from "./common.js";
 
 // The arithmetic, as in stepping.py
 
@@ -40,79 +40,61 @@ export default explainer({
     let weight = [0, 0, 0];
     let result;
     ui.choice("mode", "Operation", [["correlation", "correlation (filter as it is)"], ["convolution", "convolution (filter turned)"]]);
-    ui.whole("stride", "Stride S", { min: 1, max: 16 });
-    ui.whole("pad", "Padding P", { min: 0, max: 16 });
-    const step = (by) => {
-      const [filters, rows, columns] = [result.output.length, result.output[0]?.length ?? 0, result.output[0]?.[0].length ?? 0];
-      const count = filters * rows * columns;
-      if (!count) return false;
-      const [f, i, j] = result.at;
-      const next = ((f * rows + i) * columns + j + by + count) % count;
+    ui.whole("stride", "Stride S", { min: 1 });
+    ui.whole("pad", "Padding P", { min: 0 });
+    const look = (at) => {
       pointed = null;
-      ui.set({ at: [Math.floor(next / (rows * columns)), Math.floor(next / columns) % rows, next % columns] });
-      return true;
+      ui.set({ at });
     };
-    const buttons = h("div", { class: "bar" });
-    ui.bar.append(buttons);
-    ui.button("Back", () => step(-1), { where: buttons });
-    ui.button("Step", () => step(1), { where: buttons });
-    ui.player(() => step(1), { where: buttons });
+    ui.stepper(() => [[result.output.length, result.output[0]?.length ?? 0, result.output[0]?.[0].length ?? 0], result.at], look);
     const turn = (c, i, j, by) => {
       const w = structuredClone(ui.get("w"));
       const kernel = w[result.at[0]][c];
       // The filter is drawn turned for a convolution; what is changed is the filter as it is.
-      const [row_, column] = ui.get("mode") === "convolution" ? [kernel.length - 1 - i, kernel[0].length - 1 - j] : [i, j];
-      kernel[row_][column] += by;
+      const [line, column] = ui.get("mode") === "convolution" ? [kernel.length - 1 - i, kernel[0].length - 1 - j] : [i, j];
+      kernel[line][column] += by;
       ui.set({ w });
     };
     return () => {
       const layer = ui.state(INPUTS);
       result = compute(layer);
-      if (result.problem) {
-        ui.say(result.problem, true);
-        ui.stage.replaceChildren();
-        return;
-      }
+      if (ui.refuses(result)) return;
       const [f, i, j] = result.at;
-      const [ci, cj] = result.corner;
       const terms = [...result.sums, layer.b[f]].map((value) => short(value));
-      ui.say(`Output (${i}, ${j}) of filter ${f} = ${terms.map((term, n) => (n && term.startsWith("−") ? `− ${term.slice(1)}` : n ? `+ ${term}` : term)).join(" ")} = ${short(result.value)}`);
+      ui.say(`Output (${i}, ${j}) of filter ${f} = ${added(terms)} = ${short(result.value)}`);
       const [kh, kw] = [result.kernel[0].length, result.kernel[0][0].length];
-      const inWindow = (r, c) => r >= ci && r < ci + kh && c >= cj && c < cj + kw;
+      const inWindow = inside(result.corner, kh, kw);
       const limits = [largest(layer.x), largest(layer.w), largest(result.products)];
-      const channels = layer.x.map((channel, c) => row(
+      const channel = (x, c) => row(
         grid({
-          key: `x${c}`, label: `Input, channel ${c}`, values: padded(channel, layer.pad), ring: layer.pad, cell: 23, limit: limits[0],
-          frame: (r, s_) => (pointed && pointed[0] === r && pointed[1] === s_ ? "cold" : inWindow(r, s_) ? "warm" : null),
-          at: pointed ?? result.corner, pick: (r, s_) => {
-            pointed = [r, s_];
+          key: `x${c}`, label: `Input, channel ${c}`, values: padded(x, layer.pad), ring: layer.pad, cell: 23, limit: limits[0],
+          frame: (r, s) => (pointed && pointed[0] === r && pointed[1] === s ? "cold" : inWindow(r, s) ? "warm" : null),
+          at: pointed ?? result.corner, pick: (...place) => {
+            pointed = place;
             ui.changed();
           },
         }),
         grid({
           key: `w${c}`, label: `Filter ${f}, channel ${c}`, values: result.kernel[c], limit: limits[1],
           at: weight[0] === c ? weight.slice(1) : [0, 0],
-          pick: (r, s_) => {
-            weight = [c, r, s_];
+          pick: (...place) => {
+            weight = [c, ...place];
             ui.changed();
           },
-          turn: (r, s_, by) => turn(c, r, s_, by),
+          turn: (...change) => turn(c, ...change),
         }),
-        sign("→"),
-        grid({ key: `p${c}`, label: "Products", values: result.products[c], limit: limits[2] }),
-        h("div", { class: "strong" }, `sum ${short(result.sums[c])}`),
-      ));
-      const reads = (r, s_) => pointed && pointed[0] >= r * layer.stride && pointed[0] < r * layer.stride + kh && pointed[1] >= s_ * layer.stride && pointed[1] < s_ * layer.stride + kw;
+        after("→", grid({ key: `p${c}`, label: "Products", values: result.products[c], limit: limits[2] }), h("div", { class: "strong" }, `sum ${short(result.sums[c])}`)),
+      );
+      const reads = (r, s) => pointed && inside([r * layer.stride, s * layer.stride], kh, kw)(...pointed);
       const outputs = result.output.map((map, n) => grid({
         key: `y${n}`, label: `Output of filter ${n}, bias ${short(layer.b[n])}`, values: map, cell: 34, at: n === f ? [i, j] : [0, 0],
-        frame: (r, s_) => (n === f && r === i && s_ === j ? "warm" : reads(r, s_) ? "cold" : null),
-        pick: (r, s_) => {
-          pointed = null;
-          ui.set({ at: [n, r, s_] });
-        },
+        frame: (r, s) => (n === f && r === i && s === j ? "warm" : reads(r, s) ? "cold" : null),
+        pick: (r, s) => look([n, r, s]),
       }));
-      const who = pointed ? `Dashed: what reads input (${pointed.join(", ")}).` : "Point at an output to see its window, at an input to see who reads it. In a filter, + and − change a weight.";
-      ui.stage.replaceChildren(h("div", { class: "flow top" }, h("div", {}, channels), h("div", { class: "pile" }, outputs)), h("p", { class: "quiet" }, who));
+      const who = pointed
+        ? `Dashed: input (${pointed.join(", ")}), and the outputs that read it.`
+        : "Point at an output to see its window, at an input to see which outputs read it. In a filter, choose a weight; + and − change it.";
+      ui.stage.replaceChildren(h("div", { class: "flow top stepper" }, h("div", {}, layer.x.map(channel)), h("div", { class: "pile" }, outputs)), h("p", { class: "quiet" }, `${who} ${TINTS}`));
     };
   },
 });

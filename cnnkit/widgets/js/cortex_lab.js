@@ -57,7 +57,7 @@ export function compute(lab) {
 // The view
 
 const INPUTS = ["cell", "prefers", "stimulus", "angle", "position", "phase"];
-const CURVE = { width: 420, height: 170, left: 42, bottom: 36, top: 10 };
+const CURVE = { width: 420, height: 170, left: 52, right: 22, bottom: 36, top: 10 };
 
 export default explainer({
   name: "Recording from a cell",
@@ -84,7 +84,7 @@ export default explainer({
     const [spikes, curve] = [h("div", {}), h("div", {})];
     const figure = (label, node) => h("figure", {}, h("figcaption", {}, label), node);
     const ownFigure = figure("The cell's field", own);
-    ui.stage.append(h("div", { class: "flow top" }, figure("The retina", seen), ownFigure, h("div", { class: "pile" }, spikes, curve)));
+    ui.stage.append(h("div", { class: "flow top" }, h("div", { class: "flow top pair" }, figure("The retina", seen), ownFigure), h("div", { class: "pile" }, spikes, curve)));
     return () => {
       const lab = ui.state(INPUTS);
       const result = compute(lab);
@@ -134,26 +134,26 @@ function train(rate, lab) {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
   const times = range(1000).filter(() => random() < rate / 1000);
-  const { width, left } = CURVE;
-  const x = (ms) => left + (ms / 1000) * (width - left - 8);
+  const { width, left, right } = CURVE;
+  const x = (ms) => left + (ms / 1000) * (width - left - right);
   return s("svg", { class: "chart", width, height: 34, viewBox: `0 0 ${width} 34`, role: "img", "aria-label": `${times.length} spikes in one second` },
-    s("line", { x1: left, x2: width - 8, y1: 30, y2: 30, class: "line" }),
+    s("line", { x1: left, x2: width - right, y1: 30, y2: 30, class: "line" }),
     times.map((ms) => s("line", { x1: x(ms), x2: x(ms), y1: 4, y2: 28, class: "line" })));
 }
 
 function plot(recorded, whole, angle) {
-  const { width, height, left, bottom, top } = CURVE;
-  const x = (degrees) => left + (degrees / 175) * (width - left - 8);
+  const { width, height, left, right, bottom, top } = CURVE;
+  const x = (degrees) => left + (degrees / 175) * (width - left - right);
   const y = (rate) => height - bottom - (Math.min(rate, 70) / 70) * (height - bottom - top);
   const points = [...recorded].sort(([a], [b]) => a - b);
   const best = points.reduce((most, point) => (point[1] > most[1] ? point : most));
   const words = `Tuning curve. Recorded ${points.length} angles; the largest rate is ${Math.round(best[1])} spikes per second at ${best[0]} degrees.`;
   return s("svg", { class: "chart", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words },
-    s("line", { x1: left, x2: width - 8, y1: y(0), y2: y(0), class: "line" }), s("line", { x1: left, x2: left, y1: top, y2: y(0), class: "line" }),
-    [0, 45, 90, 135, 175].map((tick) => s("text", { x: x(tick), y: y(0) + 13, "font-size": 11 }, `${tick}°`)),
-    [0, 30, 60].map((tick) => s("text", { x: left - 6, y: y(tick), "font-size": 11, class: "right" }, String(tick))),
-    s("text", { x: (left + width) / 2, y: height - 6, "font-size": 12 }, "angle"),
-    s("text", { x: 10, y: height / 2 - 12, "font-size": 12, transform: `rotate(-90 10 ${height / 2 - 12})` }, "spikes / s"),
+    s("line", { x1: left, x2: width - right, y1: y(0), y2: y(0), class: "line" }), s("line", { x1: left, x2: left, y1: top, y2: y(0), class: "line" }),
+    [0, 45, 90, 135, 175].map((tick) => s("text", { x: x(tick), y: y(0) + 14, "font-size": 12 }, `${tick}°`)),
+    [0, 30, 60].map((tick) => s("text", { x: left - 10, y: y(tick), "font-size": 12, class: "right" }, String(tick))),
+    s("text", { x: (left + width - right) / 2, y: height - 5, "font-size": 12 }, "angle"),
+    s("text", { x: 12, y: height / 2 - 12, "font-size": 12, transform: `rotate(-90 12 ${height / 2 - 12})` }, "spikes / s"),
     whole && s("polyline", { points: whole.map((rate, i) => `${x(i * STEP)},${y(rate)}`).join(" "), class: "line" }),
     points.map(([at, rate]) => s("circle", { cx: x(at), cy: y(rate), r: at === angle ? 6 : 3.5, class: at === angle ? "dot now" : "dot" })),
   );

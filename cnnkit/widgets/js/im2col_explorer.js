@@ -1,4 +1,4 @@
-import { clamp, explainer, grid, h, padded, patchAt, range, refuse, sign, sum, windowCount } from "./common.js";
+import { after, clamp, explainer, grid, h, inside, padded, patchAt, range, refuse, row, sum, windowCount } from "./common.js";
 
 // The arithmetic, as in columns.py
 
@@ -39,42 +39,28 @@ export default explainer({
   name: "im2col: patches to columns",
   build(ui) {
     let result;
-    for (const [name, label, min] of [["n", "Input size N", 1], ["k", "Kernel F", 1], ["stride", "Stride S", 1], ["pad", "Padding P", 0], ["channels", "Channels", 1]]) ui.whole(name, label, { min, max: 1000 });
-    const buttons = h("div", { class: "bar" });
-    ui.bar.append(buttons);
-    const step = (by) => {
-      const count = result.side ** 2;
-      if (!count) return false;
-      ui.set({ at: (result.at + by + count) % count });
-      return true;
-    };
-    ui.button("Back", () => step(-1), { where: buttons });
-    ui.button("Step", () => step(1), { where: buttons });
-    ui.player(() => step(1), { where: buttons });
+    for (const [name, label, min] of [["n", "Input size N", 1], ["k", "Kernel F", 1], ["stride", "Stride S", 1], ["pad", "Padding P", 0], ["channels", "Channels", 1]]) ui.whole(name, label, { min });
+    ui.stepper(() => [[result.side ** 2], [result.at]], ([at]) => ui.set({ at }));
     return () => {
       const layer = ui.state(INPUTS);
       result = compute(layer);
-      if (result.problem) {
-        ui.say(result.problem, true);
-        ui.stage.replaceChildren();
-        return;
-      }
+      if (ui.refuses(result)) return;
       const { k, pad, channels } = layer;
       const { at, side, corner, columns } = result;
       const [rows, count] = [columns.length, side ** 2];
       ui.say(`Column ${at} is the patch of output (${Math.floor(at / side)}, ${at % side}): ${channels}·${k}·${k} = ${rows} numbers`);
-      const inWindow = (r, c) => r >= corner[0] && r < corner[0] + k && c >= corner[1] && c < corner[1] + k;
+      const inWindow = inside(corner, k, k);
       const cell = count > 16 ? 23 : 27;
-      const column = (r, c) => (c === at ? "warm" : null);
-      const inputs = result.x.map((channel, c) => grid({ key: `x${c}`, label: `Input, channel ${c}`, values: padded(channel, pad), ring: pad, cell: 27, limit: 0, frame: (r, s_) => (inWindow(r, s_) ? "warm" : null) }));
-      const output = grid({ key: "y", label: "Output places: choose one", cell: 30, limit: 0, at: [Math.floor(at / side), at % side], values: range(side).map((i) => range(side).map((j) => i * side + j)), frame: (r, c) => (r * side + c === at ? "warm" : null), pick: (r, c) => ui.set({ at: r * side + c }) });
+      const column = (r, c) => c === at && "warm";
+      const inputs = result.x.map((channel, c) => grid({ key: `x${c}`, label: `Input, channel ${c}`, values: padded(channel, pad), ring: pad, cell: 27, limit: 0, frame: (r, s) => inWindow(r, s) && "warm" }));
+      const output = grid({ key: "y", label: "Output places: choose one", cell: 30, limit: 0, at: [Math.floor(at / side), at % side], values: range(side).map((i) => range(side).map((j) => i * side + j)), frame: (r, c) => r * side + c === at && "warm", pick: (r, c) => ui.set({ at: r * side + c }) });
       const matrix = grid({ key: "columns", label: `Columns, ${rows} × ${count}: choose one`, values: columns, cell, limit: 0, at: [0, at], frame: column, pick: (r, c) => ui.set({ at: c }) });
       const w = grid({ key: "w", label: `${FILTERS} filters as rows, ${FILTERS} × ${rows}`, values: result.w, cell: 24 });
       const product = grid({ key: "product", label: `Filters times columns, ${FILTERS} × ${count}: the outputs`, values: result.product, cell: Math.max(cell, 30), limit: 0, frame: column });
       const pixels = layer.n ** 2 * channels;
       ui.stage.replaceChildren(
         h("div", { class: "flow top" }, h("div", { class: "pile" }, inputs), output, matrix),
-        h("div", { class: "flow" }, w, sign("×"), h("span", {}, "columns"), sign("="), product),
+        row(w, after("×", h("span", {}, "columns")), after("=", product)),
         h("p", { class: "quiet" }, `The input has ${pixels} numbers, its columns ${rows}·${count} = ${rows * count}: im2col pays in memory for one large matrix product.`),
       );
     };

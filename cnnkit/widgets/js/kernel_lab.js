@@ -1,4 +1,4 @@
-import { clamp, explainer, h, range, short, sum } from "./common.js";
+import { clamp, explainer, h, range, short, sum, turned } from "./common.js";
 
 // The arithmetic, as in kernels.py
 
@@ -7,7 +7,7 @@ const LARGEST = 512;
 export function compute({ image, kernel, flip }) {
   const problem = findProblem(image, kernel);
   if (problem) return { problem, output: [], low: 0, high: 0, total: 0, signed: false };
-  const w = flip ? [...kernel].reverse().map((line) => [...line].reverse()) : kernel;
+  const w = flip ? turned(kernel) : kernel;
   const [height, width] = [image.length - 2, image[0].length - 2];
   let [low, high] = [Infinity, -Infinity];
   const output = [];
@@ -41,22 +41,16 @@ export default explainer({
   build(ui) {
     const near = (a, b) => a.every((line, i) => line.every((value, j) => Math.abs(value - b[i][j]) < 1e-9));
     const preset = () => Object.entries(ui.get("presets")).find(([, kernel]) => near(kernel, ui.get("kernel")))?.[0] ?? "";
-    const select = h("select", { "data-key": "preset" }, h("option", { value: "" }, "your own"), Object.keys(ui.get("presets")).map((name) => h("option", { value: name }, name)));
-    select.addEventListener("change", () => select.value && ui.set({ kernel: ui.get("presets")[select.value] }));
-    ui.add({ node: ui.labelled("Kernel", select), refresh: () => (select.value = preset()) });
+    ui.presets("Kernel", Object.keys(ui.get("presets")), preset, (name) => ui.set({ kernel: ui.get("presets")[name] }));
     ui.check("turn the kernel by 180° (a true convolution)", () => ui.get("flip"), (flip) => ui.set({ flip }), { key: "flip" });
 
-    const inputs = range(3).map((i) => range(3).map((j) => {
-      const input = h("input", { type: "number", step: "any", "aria-label": `Weight, row ${i}, column ${j}`, "data-trait": `kernel-${i}-${j}` });
-      input.addEventListener("input", () => {
-        const value = Number(input.value);
-        if (input.value === "" || !Number.isFinite(value) || Math.abs(value) > 1e6) return;
-        ui.set({ kernel: ui.get("kernel").map((line, r) => line.map((old, c) => (r === i && c === j ? value : old))) });
-      });
-      input.addEventListener("blur", () => ui.changed());
-      return input;
-    }));
-    const weights = h("fieldset", { class: "kernel" }, h("legend", {}, "Weights"), inputs);
+    const weights = h("fieldset", { class: "kernel" }, h("legend", {}, "Weights"));
+    for (const i of range(3)) {
+      for (const j of range(3)) {
+        const write = (value) => ui.set({ kernel: ui.get("kernel").map((line, r) => line.map((old, c) => (r === i && c === j ? value : old))) });
+        ui.number(`Weight, row ${i}, column ${j}`, { read: () => Number((ui.get("kernel")[i]?.[j] ?? 0).toFixed(4)), write, key: `kernel-${i}-${j}`, max: 1e6, whole: false, bare: true, where: weights });
+      }
+    }
     const [before, after] = [h("canvas", { role: "img" }), h("canvas", { role: "img" })];
     const told = h("p", { class: "quiet" });
     const picture = (label, canvas) => h("figure", {}, h("figcaption", {}, label), canvas);
@@ -70,12 +64,8 @@ export default explainer({
         ui.say(result.problem, true);
         return;
       }
-      inputs.forEach((line, i) => line.forEach((input, j) => {
-        const value = Number(lab.kernel[i][j].toFixed(4));
-        if (document.activeElement !== input || (Number(input.value) !== value && input.value !== "")) input.value = value;
-      }));
-      const name = preset() || "your own";
-      ui.say(`${name}${lab.flip ? ", turned" : ""}: the weights sum to ${short(result.total)}, the output runs from ${short(result.low)} to ${short(result.high)}`);
+      const name = preset() || "your own kernel";
+      ui.say(`${name[0].toUpperCase()}${name.slice(1)}${lab.flip ? ", turned" : ""}: the weights sum to ${short(result.total)}, the output runs from ${short(result.low)} to ${short(result.high)}`);
       if (shown !== lab.image) paint(before, lab.image, (value) => value);
       shown = lab.image;
       before.setAttribute("aria-label", `The picture before, ${lab.image.length} by ${lab.image[0].length} pixels`);

@@ -1,4 +1,4 @@
-import { clamp, explainer, grid, h, patchAt, range, refuse, short, sign, total, windowCount } from "./common.js";
+import { TINTS, after, clamp, explainer, grid, h, inside, orOnes, patchAt, range, refuse, row, short, total, windowCount } from "./common.js";
 
 // The arithmetic, as in routing.py
 
@@ -8,7 +8,7 @@ export function compute({ x, dout: given, size, stride, mode, at }) {
   const [rows, columns] = [windowCount(x.length, size, stride), windowCount(x[0].length, size, stride)];
   const dx = x.map((line) => line.map(() => 0));
   const [output, sources] = [[], []];
-  const dout = range(rows).map((i) => range(columns).map((j) => given[i]?.[j] ?? 1));
+  const dout = orOnes(given, rows, columns);
   for (const i of range(rows)) {
     output.push([]);
     sources.push([]);
@@ -38,24 +38,20 @@ export default explainer({
     let result;
     let held = [0, 0];
     ui.choice("mode", "Pooling", [["max", "largest"], ["mean", "mean"]]);
-    ui.whole("size", "Window F", { min: 1, max: 16 });
-    ui.whole("stride", "Stride S", { min: 1, max: 16 });
+    ui.whole("size", "Window F", { min: 1 });
+    ui.whole("stride", "Stride S", { min: 1 });
     ui.button("New numbers", () => ui.set({ x: ui.get("x").map((line) => line.map(() => Math.floor(Math.random() * 10))) }));
     const look = (i, j) => ui.set({ at: [i, j] });
     return () => {
       const layer = ui.state(INPUTS);
       result = compute(layer);
-      if (result.problem) {
-        ui.say(result.problem, true);
-        ui.stage.replaceChildren();
-        return;
-      }
+      if (ui.refuses(result)) return;
       const [i, j] = result.at;
       const { size, stride, mode } = layer;
       const places = result.sources[i][j];
       const isSource = (r, c) => places.some(([pr, pc]) => pr === r && pc === c);
-      const inWindow = (r, c) => r >= i * stride && r < i * stride + size && c >= j * stride && c < j * stride + size;
-      const chosen = (r, c) => (r === i && c === j ? "warm" : null);
+      const inWindow = inside([i * stride, j * stride], size, size);
+      const chosen = (r, c) => r === i && c === j && "warm";
       const share = result.dout[i][j] / places.length;
       const values = patchAt(layer.x, i * stride, j * stride, size, size).flat();
       const tied = mode === "max" && values.filter((value) => value === result.output[i][j]).length > 1;
@@ -75,8 +71,8 @@ export default explainer({
       const dout = grid({ key: "dout", label: "dL/dy", values: result.dout, cell: 40, at: [i, j], pick: look, turn: change("dout", result.dout), frame: chosen });
       const dx = grid({ key: "dx", label: "dL/dx", values: result.dx, frame: (r, c) => (isSource(r, c) ? "warm" : inWindow(r, c) ? "cold" : null) });
       ui.stage.replaceChildren(
-        h("div", { class: "flow" }, x, sign("→"), y), h("div", { class: "flow" }, dx, sign("←"), dout),
-        h("p", { class: "quiet" }, `dL/dy sums to ${short(result.given)}, dL/dx to ${short(result.kept)}: pooling moves gradients and loses none. Solid frame: where the output came from; dashed: the rest of its window. In x and dL/dy, + and − change a number.`),
+        row(x, after("→", y)), row(dx, after("←", dout)),
+        h("p", { class: "quiet" }, `dL/dy sums to ${short(result.given)}, dL/dx to ${short(result.kept)}: pooling moves gradients and loses none. Solid frame: where the output came from; dashed: the rest of its window. In x and dL/dy, choose a number; + and − change it. ${TINTS}`),
       );
     };
   },

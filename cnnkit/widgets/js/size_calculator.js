@@ -295,28 +295,32 @@ export default explainer({
     ui.choice("kind", "Layer", [CONV, TRANSPOSED, POOL], {
       onchange: (kind) => ui.set(kind === POOL ? { kind, stride: ui.get("k") } : { kind }),
     });
-    for (const [name, label] of SIDED) {
-      const one = () => (shown[name]?.() ?? true);
-      ui.whole(name, label, { min: NUMBERS[name][0], shown: () => one() && !differ() });
-      for (const axis of [0, 1]) ui.whole(name, `${label}, ${AXES[axis]}`, { axis, min: NUMBERS[name][0], shown: () => one() && differ() });
-    }
-    ui.check("height and width differ", differ, (on) => {
-      const names = SIDED.map(([name]) => name).filter((name) => !(name === "pad" && same()));
-      ui.set(Object.fromEntries(names.map((name) => [name, on ? pair(ui.get(name)) : pair(ui.get(name))[0]])));
-    }, { key: "differ" });
+    const sided = (...names) => {
+      for (const [name, label] of SIDED.filter(([name]) => names.includes(name))) {
+        const one = shown[name] ?? (() => true);
+        ui.whole(name, label, { min: NUMBERS[name][0], shown: () => one() && !differ() });
+        for (const axis of [0, 1]) ui.whole(name, `${label}, ${AXES[axis]}`, { axis, min: NUMBERS[name][0], shown: () => one() && differ() });
+      }
+    };
+    sided("n", "k", "stride", "pad");
     ui.check("same padding", same, (on) => ui.set({ pad: on ? "same" : 0 }), { key: "same" });
+    sided("dilation", "output_pad");
     ui.choice("rounding", "Rounding", [["down", "down, as PyTorch does"], ["up", "up (ceil_mode)"]], { shown: () => ui.get("kind") !== TRANSPOSED && !same() });
     ui.whole("c_in", "Input channels", { min: 1 });
     ui.whole("c_out", "Filters", { min: 1, shown: isKind(CONV, TRANSPOSED) });
     ui.whole("groups", "Groups", { min: 1, shown: isKind(CONV, TRANSPOSED) });
     ui.check("bias", () => ui.get("bias"), (bias) => ui.set({ bias }), { key: "bias", shown: isKind(CONV, TRANSPOSED) });
+    ui.check("height and width differ", differ, (on) => {
+      const names = SIDED.map(([name]) => name).filter((name) => !(name === "pad" && same()));
+      ui.set(Object.fromEntries(names.map((name) => [name, on ? pair(ui.get(name)) : pair(ui.get(name))[0]])));
+    }, { key: "differ" });
     let result;
     let at = [0, 0];
     const look = (i, j) => {
       if (String(at) !== String([i, j])) ui.changed();
       at = [i, j];
     };
-    const copy = ui.copy(() => asText(ui.state(INPUTS), result));
+    const copy = ui.copy(() => asText(ui.state(INPUTS), result), "Copy as text");
     return () => {
       const layer = ui.state(INPUTS);
       result = compute(layer);
@@ -388,7 +392,7 @@ function fit(ui, layer, side, axis) {
       s("rect", { x: left, y: 2, width: cell, height: cell, class: "cell", style: edge ? "fill:transparent" : "fill:color-mix(in srgb, var(--cold) 22%, transparent)" }),
       edge && s("rect", { x: left, y: 2, width: cell, height: cell, class: "padding" }),
       isUnread(place) && s("rect", { x: left, y: 2, width: cell, height: cell, fill: `url(#${hatch})` }),
-      s("text", { x: left + cell / 2, y: 2 + cell / 2, "font-size": cell * 0.42, class: edge ? "dim" : null }, edge && !transposed ? "0" : String(place - side.before)),
+      s("text", { x: left + cell / 2, y: 2 + cell / 2, "font-size": cell * 0.42, class: edge ? "dim" : null }, edge && !transposed ? "0" : signed(place - side.before)),
     );
   });
   const visible = (first) => column.has(first) && column.has(first + side.reach - 1) && (whole || column.get(first + side.reach - 1) - column.get(first) === side.reach - 1);
@@ -430,13 +434,13 @@ function plane(layer, result, at, look) {
   const input = grid({
     key: "input", label: `Input, ${rows.n} × ${columns.n}: the window of output (${i}, ${j})`, values: words, cell,
     hatched: (r, c) => rows.unread.includes(r) || columns.unread.includes(c),
-    frame: (r, c) => (inWindow(r, rows, i) && inWindow(c, columns, j) ? "warm" : null),
+    frame: (r, c) => inWindow(r, rows, i) && inWindow(c, columns, j) && "warm",
     soft: (r, c) => inside(r, rows) && inside(c, columns),
   });
   const output = grid({
     key: "output", label: `Output, ${rows.size} × ${columns.size}: choose one`, cell: 26, at: [i, j], pick: look,
     values: range(rows.size).map((r) => range(columns.size).map((c) => `${r},${c}`)),
-    frame: (r, c) => (r === i && c === j ? "warm" : null),
+    frame: (r, c) => r === i && c === j && "warm",
   });
   return h("div", { class: "flow top" }, input, output);
 }

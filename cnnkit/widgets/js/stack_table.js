@@ -1,4 +1,4 @@
-import { explainer, h, range, sum, thousands } from "./common.js";
+import { clamp, explainer, h, range, sum, thousands } from "./common.js";
 
 // The arithmetic, as in cnnkit.shapes and stacks.py
 
@@ -101,12 +101,17 @@ function sees(layer, shape, field, jump) {
 
 // The view
 
-const FIELDS = {
-  Conv: [["filters", "Filters"], ["k", "Kernel F"], ["stride", "Stride S"], ["pad", "Padding P"], ["dilation", "Dilation"], ["groups", "Groups"]],
-  Pool: [["k", "Window F"], ["stride", "Stride S"], ["pad", "Padding P"]],
-  AvgPool: [["k", "Window F"], ["stride", "Stride S"], ["pad", "Padding P"]],
-  Linear: [["units", "Units"]],
-};
+const WINDOWS = ["Pool", "AvgPool"];
+const FIELDS = [  // name, label, for which layers, least value
+  ["filters", "Filters", ["Conv"], 1],
+  ["k", "Kernel F", ["Conv"], 1],
+  ["k", "Window F", WINDOWS, 1],
+  ["stride", "Stride S", ["Conv", ...WINDOWS], 1],
+  ["pad", "Padding P", ["Conv", ...WINDOWS], 0],
+  ["dilation", "Dilation", ["Conv"], 1],
+  ["groups", "Groups", ["Conv"], 1],
+  ["units", "Units", ["Linear"], 1],
+];
 const NEW = {
   convolution: { layer: "Conv", filters: 64, k: 3, pad: 1 },
   "max pooling": { layer: "Pool", k: 2, stride: 2 },
@@ -127,27 +132,37 @@ export default explainer({
     let chosen = 0;
     let inside = false;
     const preset = () => Object.entries(ui.get("presets")).find(([, [layers, shape]]) => JSON.stringify([layers, shape]) === JSON.stringify([ui.get("layers"), ui.get("shape")]))?.[0] ?? "";
-    const select = h("select", { "data-key": "preset" }, h("option", { value: "" }, "your own"), Object.keys(ui.get("presets")).map((name) => h("option", { value: name }, name)));
-    select.addEventListener("change", () => {
-      if (!select.value) return;
-      const [layers, shape] = ui.get("presets")[select.value];
+    ui.presets("Network", Object.keys(ui.get("presets")), preset, (name) => {
+      const [layers, shape] = ui.get("presets")[name];
       chosen = 0;
       ui.set({ layers, shape });
     });
-    ui.add({ node: ui.labelled("Network", select), refresh: () => (select.value = preset()) });
     ["Input channels", "Input height", "Input width"].forEach((label, axis) => ui.whole("shape", label, { axis, min: 1, max: 4096 }));
     ui.check("inside of blocks, normalisation", () => inside, (on) => (inside = on), { key: "inside" });
 
-    const change = (index, changes) => ui.set({ layers: ui.get("layers").map((layer, i) => (i === index ? { ...layer, ...changes } : layer)) });
-    const editor = new Editor(ui, () => chosen, change);
     const table = h("div", { class: "scroller" });
-    ui.stage.append(table, editor.node);
+    const heading = h("strong", {});
+    const fields = h("fieldset", { "aria-label": "The chosen layer" });
+    const buttons = h("div", { class: "bar" });
+    ui.stage.append(table, h("div", { class: "pile" }, heading, fields, buttons));
+    const layer = () => {
+      const layers = ui.get("layers");
+      chosen = clamp(chosen, 0, Math.max(0, layers.length - 1));
+      return layers[chosen];
+    };
+    for (const [name, label, kinds, min] of FIELDS) {
+      ui.number(label, {
+        read: () => layer()[name] ?? USUAL[layer().layer]?.[name], key: `layer-${label}`, min, max: 1e6, where: fields,
+        write: (value) => ui.set({ layers: ui.get("layers").map((one, i) => (i === chosen ? { ...one, [name]: value } : one)) }),
+        shown: () => kinds.includes(layer()?.layer),
+      });
+    }
     table.addEventListener("keydown", (event) => {
       const move = { ArrowUp: -1, ArrowDown: 1 }[event.key];
       if (!move || !event.target.matches("[data-layer]")) return;
       event.preventDefault();
-      const buttons = [...table.querySelectorAll("[data-layer]")];
-      buttons[Math.min(Math.max(buttons.indexOf(event.target) + move, 0), buttons.length - 1)].focus();
+      const names = [...table.querySelectorAll("[data-layer]")];
+      names[clamp(names.indexOf(event.target) + move, 0, names.length - 1)].focus();
       choose(Number(document.activeElement.dataset.layer));
     });
     const choose = (index) => {
@@ -158,56 +173,22 @@ export default explainer({
       const layers = [...ui.get("layers")];
       if (offset === null) layers.splice(chosen, 1);
       else layers.splice(chosen + 1, 0, offset);
-      chosen = offset === null ? Math.max(0, Math.min(chosen, layers.length - 1)) : Math.min(chosen + 1, layers.length - 1);
+      if (offset !== null) chosen = Math.min(chosen + 1, layers.length - 1);
       ui.set({ layers });
     };
-    for (const [label, layer] of Object.entries(NEW)) editor.buttons.append(ui.button(`Add ${label}`, () => place({ ...layer }), { where: null }));
-    editor.buttons.append(ui.button("Remove", () => place(null), { where: null }));
+    for (const [label, added] of Object.entries(NEW)) ui.button(`Add ${label}`, () => place({ ...added }), { where: buttons });
+    ui.button("Remove", () => place(null), { where: buttons });
 
     return () => {
       const layers = ui.get("layers");
-      chosen = Math.max(0, Math.min(chosen, layers.length - 1));
       const result = compute({ layers, shape: ui.get("shape") });
       const total = `${thousands(result.parameters)} parameters, ${compact(result.multiply_adds)} multiply-adds, receptive field ${result.field}`;
       ui.say(result.problem || total, Boolean(result.problem));
       table.replaceChildren(draw(result, layers, ui.get("shape"), inside, chosen, choose));
-      editor.refresh(layers[chosen]);
+      heading.textContent = layer() ? `Layer ${chosen + 1}: ${words(layer())}` : "No layer yet";
     };
   },
 });
-
-class Editor {
-  constructor(ui, chosen, change) {
-    Object.assign(this, { ui, chosen, change });
-    this.heading = h("strong", {});
-    this.fields = h("fieldset", { "aria-label": "The chosen layer" });
-    this.buttons = h("div", { class: "bar" });
-    this.node = h("div", { class: "pile" }, this.heading, this.fields, this.buttons);
-    this.kind = null;
-  }
-
-  // Fields are made anew only where the kind of layer changes, so that typing is not interrupted.
-  refresh(layer) {
-    const kind = layer?.layer;
-    if (kind !== this.kind) {
-      this.kind = kind;
-      this.inputs = (FIELDS[kind] ?? []).map(([name, label]) => {
-        const input = h("input", { type: "number", min: name === "pad" ? 0 : 1, step: 1, "data-trait": name });
-        input.addEventListener("input", () => {
-          const value = Number(input.value);
-          if (input.value !== "" && Number.isInteger(value) && Math.abs(value) <= 1e6) this.change(this.chosen(), { [name]: value });
-        });
-        return [name, input, this.ui.labelled(label, input)];
-      });
-      this.fields.replaceChildren(...this.inputs.map(([, , node]) => node));
-    }
-    this.heading.textContent = layer ? `Layer ${this.chosen() + 1}: ${words(layer)}` : "No layer yet";
-    for (const [name, input] of this.inputs ?? []) {
-      const value = layer[name] ?? USUAL[kind]?.[name];
-      if (Number(input.value) !== value || input.value === "") input.value = document.activeElement === input && input.value === "" ? "" : value;
-    }
-  }
-}
 
 function words(layer) {
   const full = { ...USUAL[layer.layer], ...layer };
@@ -229,25 +210,27 @@ function draw(result, layers, shape, inside, chosen, choose) {
   const shown = inside ? rows : folded(rows);
   const most = Math.max(1, ...shown.map((row) => row.parameters));
   const bar = (value) => h("span", { class: "meter", style: `width:${Math.round((60 * value) / most)}px`, "aria-hidden": "true" });
+  const reached = rows.length ? rows.at(-1).index + 1 : 0;
+  const button = (index, name) => h("button", { type: "button", "data-key": `layer-${index}`, "data-layer": index, tabindex: index === chosen ? 0 : -1, "aria-pressed": String(index === chosen), onclick: () => choose(index) }, name);
   const head = ["Layer", "What", "Output", "Parameters", "Multiply-adds", "Memory", "Field", "Jump"];
   return h("table", { class: "stack" },
     h("caption", { class: "hidden" }, "Layers of the network"),
-    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col" }, text)))),
+    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col", class: text === "What" && "what" }, text)))),
     h("tbody", {},
-      h("tr", {}, h("th", { scope: "row" }, "input"), h("td", {}), h("td", {}, across(shape)), range(3).map(() => h("td", {})), h("td", {}, "1"), h("td", {}, "1")),
+      h("tr", {}, h("th", { scope: "row" }, "input"), h("td", { class: "what" }), h("td", {}, across(shape)), range(3).map(() => h("td", {})), h("td", {}, "1"), h("td", {}, "1")),
       shown.map((row) => {
         const top = row.depth === 0;
         const layer = top ? layers[row.index] : null;
-        const name = top
-          ? h("button", { type: "button", "data-key": `layer-${row.index}`, "data-layer": row.index, tabindex: row.index === chosen ? 0 : -1, "aria-pressed": String(row.index === chosen), onclick: () => choose(row.index) }, row.name)
-          : `${"\u2003".repeat(row.depth)}${row.name}`;
+        const name = top ? button(row.index, row.name) : `${"\u2003".repeat(row.depth)}${row.name}`;
         return h("tr", { class: row.index === chosen ? "chosen" : null },
-          h("th", { scope: "row" }, name), h("td", {}, layer ? words(layer) : ""), h("td", {}, across(row.shape)),
+          h("th", { scope: "row" }, name), h("td", { class: "what" }, layer ? words(layer) : ""), h("td", {}, across(row.shape)),
           h("td", {}, bar(row.parameters), thousands(row.parameters)), h("td", {}, compact(row.multiply_adds)), h("td", {}, bytes(row.memory)),
           h("td", {}, String(row.field)), h("td", {}, String(row.jump)));
       }),
+      layers.slice(reached).map((layer, n) => h("tr", { class: reached + n === chosen ? "chosen" : null },
+        h("th", { scope: "row" }, button(reached + n, KIND[layer.layer])), h("td", { class: "what" }, words(layer)), range(6).map(() => h("td", {}, "—")))),
     ),
-    h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "total"), h("td", {}), h("td", {}, across(result.output)), h("td", {}, thousands(result.parameters)), h("td", {}, compact(result.multiply_adds)), h("td", {}, bytes(result.memory)), h("td", {}, String(result.field)), h("td", {}))),
+    h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "total"), h("td", { class: "what" }), h("td", {}, across(result.output)), h("td", {}, thousands(result.parameters)), h("td", {}, compact(result.multiply_adds)), h("td", {}, bytes(result.memory)), h("td", {}, String(result.field)), h("td", {}))),
   );
 }
 
