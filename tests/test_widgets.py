@@ -9,11 +9,13 @@ from pathlib import Path
 import golden_explainers
 import ipywidgets
 import nbformat
+import numpy as np
 import pytest
 from nbconvert import HTMLExporter
 
 from autograder import outputs
-from cnnkit import widgets
+from cnnkit import shapes, widgets
+from cnnkit.widgets.base import BadInput
 from cnnkit.widgets.page import SHOWN, all_explainers
 
 ARITHMETIC = [path.stem for path in Path(widgets.__file__).parent.glob("*.py")]
@@ -62,6 +64,65 @@ def test_a_feedback_page_keeps_the_still_picture(name, explainers):
     kept = outputs.inert_html(explainers[name].still())
     assert html.escape(explainers[name].summary(), quote=False)[:20] in kept
     assert kept.count("<td") == explainers[name].still().count("<td") > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "sentence"),
+    [
+        ("SizeCalculator", {"n": "seven"}, "expected an int or a tuple"),
+        ("SizeCalculator", {"stack": [{"k": "three"}]}, "expected an int or a tuple"),
+        ("SizeCalculator", {"stack": [3]}, "a layer of a stack is a dict; not 3"),
+        ("ConvStepper", {"x": [[[1, 2], [3]]]}, r"x has to be an array of numbers, \(C, H, W\)"),
+        ("ConvStepper", {"x": "text"}, "x has to be an array"),
+        ("ConvStepper", {"w": np.full((1, 3, 3, 3), np.nan)}, "w has to be of numbers from"),
+        ("ConvStepper", {"x": np.zeros((3, 2000, 2000))}, "from 1 to 262144 numbers, not 12000000"),
+        ("BackwardStepper", {"dout": [["a"]]}, "dout has to be an array"),
+        ("PoolRouter", {"x": []}, "x has to be an array"),
+        ("PoolRouter", {"size": 2.5}, "expected an int"),
+        ("Im2colExplorer", {"channels": "many"}, "expected an int"),
+        ("StackTable", {"layers": ["Conv"]}, "a layer is a dict .*; not 'Conv'"),
+        ("StackTable", {"layers": [{"layer": "Conv", "filters": 2.5, "k": 3}]}, "whole numbers; look at filters"),
+        ("StackTable", {"layers": [{"layer": "Branches", "join": "add"}]}, "Branches have paths"),
+        ("StackTable", {"preset": "Alex"}, "no preset Alex"),
+        ("KernelLab", {"kernel": "Prewitt"}, "there is no kernel Prewitt"),
+        ("KernelLab", {"image": np.zeros((9, 9, 3))}, r"image has to be an array of numbers, \(H, W\)"),
+        ("CortexLab", {"cell": "hypercomplex"}, "expected any of"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_one_sentence(name, inputs, sentence):
+    with pytest.raises(BadInput, match=sentence) as caught:
+        getattr(widgets, name)(**inputs)
+    assert caught.value._render_traceback_() == [str(caught.value)] and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "sentence"),
+    [
+        ("SizeCalculator", {"n": 7, "k": 9}, "A kernel that reaches over 9 does not fit into 7 + 2·0 = 7."),
+        ("SizeCalculator", {"n": 10**30}, "The input size must be at most 1000000000."),
+        ("ConvStepper", {"stride": 0}, "The stride must be at least 1, not 0."),
+        ("ConvStepper", {"x": np.zeros((1, 5, 5))}, "A filter has 3 channels and the input 1: they must be as many."),
+        ("BackwardStepper", {"pad": -1}, "The padding must be at least 0, not −1."),
+        ("PoolRouter", {"size": 9}, "A window of 9 does not fit into 4 + 2·0 = 4."),
+        ("Im2colExplorer", {"n": 12, "k": 2}, "121 windows are 121 columns, too many to show; up to 36 can be."),
+        ("StackTable", {"layers": [shapes.Linear(1)] * 9999}, "9999 layers are too many to show; up to 200 can be."),
+        ("StackTable", {"layers": [shapes.Conv(0, 3)]}, "Layer 1: filters must be from 1 to 1000000, not 0."),
+        ("KernelLab", {"kernel": [[1]]}, "The kernel must be 3 × 3."),
+    ],
+)
+def test_what_is_impossible_is_said_in_the_explainer(name, inputs, sentence):
+    explainer = getattr(widgets, name)(**inputs)
+    assert explainer.problem == explainer.summary() == sentence
+    assert html.escape(sentence, quote=False) in explainer.still()
+
+
+def test_what_is_set_later_has_to_be_right_too():
+    table, stepper = widgets.StackTable(), widgets.ConvStepper()
+    with pytest.raises(BadInput, match="a layer is a dict"):
+        table.layers = [7]
+    with pytest.raises(BadInput, match="x has to be"):
+        stepper.x = [1, 2]
+    assert table.output == [10] and stepper.value == -3
 
 
 def test_a_slider_can_be_linked_to_a_number():

@@ -60,7 +60,7 @@ def test_the_volume_of_deck_b():
 def test_arrays_are_taken_as_they_come():
     stepper = widgets.ConvStepper(x=np.eye(4)[None], w=np.ones((1, 1, 2, 2)), b=np.zeros(1), stride=1, pad=0)
     assert stepper.output == [[[2, 1, 0], [1, 2, 1], [0, 1, 2]]]
-    assert "too many to show" in widgets.ConvStepper(x=np.zeros((3, 1000, 1000))).problem
+    assert "too many to show" in widgets.ConvStepper(x=np.zeros((3, 256, 256))).problem
 
 
 # StackTable
@@ -95,8 +95,6 @@ def test_a_network_of_ones_own_and_where_it_breaks():
     assert "behind a fully connected layer" in own.problem
     with pytest.raises(TypeError, match=r"Conv has filters, k, .*; look at side"):
         widgets.StackTable(layers=[{"layer": "Conv", "filters": 3, "k": 3, "side": 2}])
-    with pytest.raises(ValueError, match="no preset Alex"):
-        widgets.StackTable("Alex")
 
 
 # BackwardStepper
@@ -222,8 +220,6 @@ def test_kernels_and_pictures_that_do_not_fit_are_sentences():
     assert widgets.KernelLab(image=np.ones((2, 9))).problem == "A window of 3 does not fit into 2 × 9."
     assert widgets.KernelLab(kernel=[[1]]).problem == "The kernel must be 3 × 3."
     assert "too many" in widgets.KernelLab(image=np.ones((3, 600))).problem
-    with pytest.raises(ValueError, match="there is no kernel Prewitt; there are identity"):
-        widgets.KernelLab(kernel="Prewitt")
 
 
 # CortexLab

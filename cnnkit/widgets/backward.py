@@ -3,7 +3,7 @@
 One channel, one filter. ``backward_stepper.js`` says the same in JavaScript.
 """
 
-from cnnkit.widgets.windows import padded, patch_at, refuse, times, total, turned, window_count
+from cnnkit.widgets.windows import given_or_ones, padded, patch_at, refuse, times, total, turned, window_count
 
 WEIGHTS, INPUT = LOOKS = ("dw", "dx")
 
@@ -30,7 +30,7 @@ def describe(layer):
         return {"problem": problem, "dout": [], "dw": [], "dx": [], "db": 0, "at": [0, 0]}
     framed, (kh, kw) = padded(x, pad), kernel
     rows, columns = (window_count(side + 2 * pad, k, stride) for side, k in zip(sides, kernel, strict=True))
-    dout = [[_given(layer["dout"], i, j) for j in range(columns)] for i in range(rows)]
+    dout = given_or_ones(layer["dout"], rows, columns)
 
     def met(i, j):
         """The inputs that weight (i, j) was multiplied with."""
@@ -61,10 +61,6 @@ def describe(layer):
         "products": products,
         "value": of[i][j],
     }
-
-
-def _given(dout, i, j):
-    return dout[i][j] if i < len(dout) and j < len(dout[i]) else 1
 
 
 def _spread(dout, kernel, stride, sides):

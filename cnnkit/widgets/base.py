@@ -1,6 +1,7 @@
 """What all explainers are: an anywidget whose results follow its inputs, with a still picture beside its view."""
 
 import anywidget
+import traitlets
 from IPython.display import display
 
 from cnnkit.widgets import scripts, still
@@ -18,10 +19,18 @@ def put_out():
     return {"sync": True, "output": True}
 
 
+class BadInput(traitlets.TraitError, TypeError, ValueError):
+    """Arguments that an explainer cannot be made of; a notebook shows the sentence alone."""
+
+    def _render_traceback_(self):
+        return [f"{self}"]
+
+
 class Explainer(anywidget.AnyWidget):
     """An explainer: traits to set, traits that follow, ``still()`` for pages without scripts.
 
-    A subclass names its script, tags its traits with ``put_in()`` or ``put_out()`` and has ``results()``.
+    A subclass names its script, tags its traits with ``put_in()`` or ``put_out()`` and has ``results()``; where its
+    arguments are more than traits, it has ``prepared()``, too.
     """
 
     def __init_subclass__(cls, script=None, **kwargs):
@@ -29,14 +38,30 @@ class Explainer(anywidget.AnyWidget):
             cls._esm, cls._css = scripts.module(script), scripts.styles()
         super().__init_subclass__(**kwargs)
 
-    def __init__(self, **inputs):
+    def __init__(self, *arguments, **inputs):
+        """
+        Raises:
+            BadInput: an argument that there is none of, or of another kind.
+        """
         known = self.trait_names(input=True)
-        for name in inputs:
-            if name not in known:
-                raise TypeError(f"{type(self).__name__} takes {', '.join(known)}; not {name}")
-        super().__init__(**inputs)
+        try:
+            inputs = self.prepared(*arguments, **inputs)
+            for name in inputs:
+                if name not in known:
+                    raise TypeError(f"{type(self).__name__} takes {', '.join(known)}; not {name}")
+            super().__init__(**inputs)
+        except (traitlets.TraitError, TypeError, ValueError) as error:
+            raise BadInput(str(error)) from None
         self._follow()
         self.observe(self._follow, names=known)
+
+    def prepared(self, **inputs):
+        """The values of traits that the arguments stand for.
+
+        Raises:
+            TypeError, ValueError: for what they cannot be.
+        """
+        return inputs
 
     @property
     def inputs(self):

@@ -1,6 +1,6 @@
 """Pooling and the way of its gradient: the arithmetic of ``PoolRouter``; ``pool_router.js`` says the same."""
 
-from cnnkit.widgets.windows import patch_at, refuse, total, window_count
+from cnnkit.widgets.windows import given_or_ones, patch_at, refuse, total, window_count
 
 MAXIMUM, MEAN = MODES = ("max", "mean")
 CS231N = [[1, 1, 2, 4], [5, 6, 7, 8], [3, 2, 1, 0], [1, 2, 3, 4]]
@@ -35,7 +35,7 @@ def describe(layer):
         }
     rows, columns = window_count(len(x), size, stride), window_count(len(x[0]), size, stride)
     output, sources, dx = [], [], [[0] * len(x[0]) for _ in x]
-    dout = [[_given(layer["dout"], i, j) for j in range(columns)] for i in range(rows)]
+    dout = given_or_ones(layer["dout"], rows, columns)
     for i in range(rows):
         output.append([])
         sources.append([])
@@ -60,7 +60,3 @@ def describe(layer):
         "kept": total(dx),
         "at": [i, j],
     }
-
-
-def _given(dout, i, j):
-    return dout[i][j] if i < len(dout) and j < len(dout[i]) else 1

@@ -11,6 +11,7 @@ CONV, TRANSPOSED, POOL = KINDS = ("convolution", "transposed convolution", "max 
 ROUNDINGS = ("down", "up")
 LARGEST = 10**9
 SIDES = ("height", "width")
+MOST_LAYERS = 100
 DRAWN = 64
 """Up to this many positions, what no window reads is told one by one."""
 
@@ -353,6 +354,8 @@ def whole_layer(numbers):
 def stack(layers, h, w, c):
     """Sizes through a stack: ``(shapes, parameters, problem)``; it ends at the first layer that does not work."""
     sizes, parameters = [], 0
+    if len(layers) > MOST_LAYERS:
+        return sizes, parameters, f"{len(layers)} layers are too many to show; up to {MOST_LAYERS} can be."
     for index, layer in enumerate(layers):
         result = describe(layer | {"n": [h, w], "c_in": c})
         if result["problem"]:

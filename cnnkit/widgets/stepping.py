@@ -77,5 +77,5 @@ def _problem(x, w, b, stride, pad):
     if any(len(one) != len(x) for one in w):
         return f"A filter has {len(w[0])} channels and the input {len(x)}: they must be as many."
     if len(b) != len(w):
-        return f"There are {len(b)} biases for {len(w)} filters."
+        return f"{len(w)} filters need {len(w)} biases, not {len(b)}."
     return refuse((len(x[0]), len(x[0][0])), (len(w[0][0]), len(w[0][0][0])), stride, pad)

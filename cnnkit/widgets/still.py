@@ -81,10 +81,11 @@ def grid(title, values, hatched=(), framed=(), limit=None):
 def picture(title, values, scale=1):
     """A gray picture, 0 black and 1 white, as a PNG inside the page; ``scale`` pixels for each value."""
     rows = [bytes(min(max(round(255 * v), 0), 255) for v in row for _ in range(scale)) for row in values]
-    png = _png([row for row in rows for _ in range(scale)])
+    png = base64.b64encode(_png([row for row in rows for _ in range(scale)])).decode()
     return (
         f'<figure style="margin:0"><figcaption style="font-size:.85em">{escape(title)}</figcaption>'
-        f'<img alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(png).decode()}"></figure>'
+        f'<img style="border:1px solid rgba(128,128,128,.5)" alt="{escape(title)}" src="data:image/png;base64,{png}">'
+        "</figure>"
     )
 
 
@@ -122,6 +123,11 @@ def _cell(value, limit, is_hatched, is_framed):
     if is_framed:
         style, words = f"{style}outline:2px solid currentColor;outline-offset:-2px;", f"<b>{words}</b>"
     return f'<td style="{style}">{words}</td>'
+
+
+def thousands(value):
+    """A whole number with a thin gap between thousands."""
+    return f"{value:,}".replace(",", "\u202f")
 
 
 def short(value):

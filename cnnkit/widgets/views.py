@@ -1,10 +1,13 @@
 """The explainers. Each is thin: traits, and a picture for where no script runs."""
 
+import numpy as np
 import traitlets as t
 
 from cnnkit import data, shapes
 from cnnkit.widgets import backward, columns, kernels, recording, routing, sizing, stacks, stepping, still, windows
-from cnnkit.widgets.base import Explainer, put_in, put_out
+from cnnkit.widgets.base import BadInput, Explainer, put_in, put_out
+
+LARGEST = 10**9
 
 
 def side(default, *words):
@@ -14,14 +17,47 @@ def side(default, *words):
 
 
 class Numbers(t.List):
-    """A trait for an array: nested lists, whatever it was set to."""
+    """A trait for an array: nested lists, whatever it was set to.
 
-    def __init__(self, default):
+    Args:
+        default: its value where it is not set.
+        axes: what the axes are called.
+        most: how many numbers it may have.
+        empty: whether it may have none.
+    """
+
+    def __init__(self, default, *axes, most=2**18, empty=False):
         super().__init__(default_value=default)
+        self.axes, self.most, self.empty = axes, most, empty
         self.tag(**put_in())
 
     def validate(self, obj, value):
-        return super().validate(obj, windows.rows_of(value))
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            array = np.array(None)
+        if self.empty and array.size == 0:
+            return super().validate(obj, [])
+        if array.dtype.kind not in "biuf" or array.ndim != len(self.axes):
+            raise BadInput(f"{self.name} has to be an array of numbers, ({', '.join(self.axes)})")
+        if not 1 <= array.size <= self.most:
+            raise BadInput(f"{self.name} has to have from 1 to {self.most} numbers, not {array.size}")
+        if not (abs(array) <= LARGEST).all():
+            raise BadInput(f"{self.name} has to be of numbers from -{LARGEST} to {LARGEST}")
+        return super().validate(obj, array.tolist())
+
+
+class Layers(t.List):
+    """A trait for a list of layers, which are dicts, or of ``cnnkit.shapes``."""
+
+    def validate(self, obj, value):
+        try:
+            layers = [stacks.plain(layer) for layer in value]
+            for layer in layers:
+                stacks.built(layer)
+        except TypeError as error:
+            raise BadInput(str(error)) from None
+        return super().validate(obj, layers)
 
 
 class SizeCalculator(Explainer, script="size_calculator"):
@@ -55,17 +91,24 @@ class SizeCalculator(Explainer, script="size_calculator"):
     torch = t.Unicode(read_only=True, help="the same layer in PyTorch").tag(**put_out())
     keras = t.Unicode(read_only=True, help="the same layer in Keras").tag(**put_out())
 
-    def __init__(self, **inputs):
+    def prepared(self, **inputs):
         usual = {"stride": inputs["k"]} if inputs.get("kind") == sizing.POOL and "k" in inputs else {}
         inputs = usual | inputs
         if layers := inputs.get("stack"):
             height, width = sizing.pair(inputs.get("n", 32))
-            inputs["stack"] = [sizing.whole_layer(layer) for layer in layers]
+            inputs["stack"] = [self._whole_layer(layer) for layer in layers]
             inputs.setdefault("start", (height, width, inputs.get("c_in", 1)))
             sizes, _, _ = sizing.stack(inputs["stack"], *inputs["start"])
             if sizes:
                 inputs["n"], inputs["c_in"] = sizes[-1][:2], sizes[-1][2]
-        super().__init__(**inputs)
+        return inputs
+
+    def _whole_layer(self, layer):
+        if not isinstance(layer, dict):
+            raise TypeError(f"a layer of a stack is a dict; not {layer!r}")
+        layer = sizing.whole_layer(layer)
+        # Each number has to be such as it has to be outside of a stack.
+        return {name: self.traits()[name]._validate(self, value) for name, value in layer.items()}
 
     def results(self):
         result = sizing.describe(self.inputs)
@@ -79,7 +122,7 @@ class SizeCalculator(Explainer, script="size_calculator"):
         lines = [f"{side['formula']}  ({side['verdict']})" for side in result["sides"]]
         tips = ", ".join(suggestion["text"] for suggestion in result["suggestions"])
         strips = [
-            still.grid(f"{side['size']} windows of {side['k']}, {side['stride']} apart", [_strip(side)], _off(side))
+            still.grid(f"{side['size']} windows of {side['k']}, {side['stride']} apart", *_strip(side))
             for side in result["sides"]
             if self.kind != sizing.TRANSPOSED and side["length"] <= sizing.DRAWN
         ]
@@ -94,14 +137,13 @@ class SizeCalculator(Explainer, script="size_calculator"):
         )
 
 
-def _strip(side):
-    """Positions as words: pixels by number, zeros as 0 in brackets."""
-    end = side["before"] + side["n"]
-    return [str(p - side["before"]) if side["before"] <= p < end else "[0]" for p in range(side["length"])]
-
-
-def _off(side):
-    return {(0, position) for position in side["unread"]}
+def _strip(side, ends=10):
+    """The positions of a side, or of its two ends, as a row of words: pixels by number, zeros as 0 in brackets; and
+    those of them that no window reads."""
+    length, last = side["length"], side["before"] + side["n"]
+    places = [*range(length)] if length <= 2 * ends else [*range(ends), None, *range(length - ends, length)]
+    words = {p: str(p - side["before"]) if side["before"] <= p < last else "[0]" for p in range(length)} | {None: "…"}
+    return [[words[place] for place in places]], {(0, i) for i, place in enumerate(places) if place in side["unread"]}
 
 
 class StackTable(Explainer, script="stack_table"):
@@ -111,7 +153,7 @@ class StackTable(Explainer, script="stack_table"):
     ``cnnkit.shapes`` or dicts as in ``cnnkit.widgets.stacks``.
     """
 
-    layers = t.List(t.Dict()).tag(**put_in())
+    layers = Layers().tag(**put_in())
     shape = t.Tuple(t.Int(), t.Int(), t.Int(), help="(C, H, W) of one image").tag(**put_in())
     presets = t.Dict(help="name to [layers, shape]: what can be chosen").tag(**put_in())
 
@@ -122,16 +164,12 @@ class StackTable(Explainer, script="stack_table"):
     output = t.List(t.Int(), read_only=True).tag(**put_out())
     problem = t.Unicode(read_only=True, help="why the next layer does not work").tag(**put_out())
 
-    def __init__(self, preset="LeNet-5", **inputs):
+    def prepared(self, preset="LeNet-5", **inputs):
         if preset not in shapes.PRESETS:
             raise ValueError(f"there is no preset {preset}; there are {', '.join(shapes.PRESETS)}")
         offered = stacks.presets(dict.fromkeys((*stacks.OFFERED, preset)))
         layers, shape = offered[preset]
-        inputs = {"layers": layers, "shape": tuple(shape), "presets": offered} | inputs
-        inputs["layers"] = [stacks.plain(layer) for layer in inputs["layers"]]
-        for layer in inputs["layers"]:
-            stacks.built(layer)
-        super().__init__(**inputs)
+        return {"layers": layers, "shape": tuple(shape), "presets": offered} | inputs
 
     @property
     def rows(self):
@@ -143,12 +181,15 @@ class StackTable(Explainer, script="stack_table"):
         return {name: result[name] for name in self.trait_names(output=True)}
 
     def summary(self):
-        return self.problem or f"{self.parameters} parameters, {self.multiply_adds} multiply-adds, field {self.field}"
+        sums = f"{still.thousands(self.parameters)} parameters, {still.thousands(self.multiply_adds)} multiply-adds"
+        return self.problem or f"{sums}, receptive field {self.field}"
 
     def still(self):
-        head = ("layer", "output", "parameters", "multiply-adds", "memory", "field", "jump")
+        head = ("layer", "output", "parameters", "multiply-adds", "bytes", "field", "jump")
         numbers = ("parameters", "multiply_adds", "memory", "field", "jump")
-        rows = [(row["name"], _across(row["shape"]), *(row[name] for name in numbers)) for row in self.rows]
+        rows = [
+            (row["name"], _across(row["shape"]), *(still.thousands(row[name]) for name in numbers)) for row in self.rows
+        ]
         return still.card("Stack of layers", self.summary(), still.table(head, rows))
 
 
@@ -163,9 +204,9 @@ class ConvStepper(Explainer, script="conv_stepper"):
     ``ConvStepper()`` shows the volume of deck b; ``x (C, H, W)``, ``w (F, C, KH, KW)`` and ``b (F,)`` take arrays.
     """
 
-    x = Numbers(stepping.DECK_B["x"])
-    w = Numbers(stepping.DECK_B["w"])
-    b = Numbers(stepping.DECK_B["b"])
+    x = Numbers(stepping.DECK_B["x"], "C", "H", "W")
+    w = Numbers(stepping.DECK_B["w"], "F", "C", "KH", "KW")
+    b = Numbers(stepping.DECK_B["b"], "F")
     stride = t.Int(2).tag(**put_in())
     pad = t.Int(1).tag(**put_in())
     mode = t.Enum(stepping.MODES, stepping.CORRELATION).tag(**put_in())
@@ -180,8 +221,8 @@ class ConvStepper(Explainer, script="conv_stepper"):
         return {"output": result["output"], "value": result.get("value", 0), "problem": result["problem"]}
 
     def summary(self):
-        place = stepping.describe(self.inputs)["at"]
-        return self.problem or f"Output {place} = {still.short(self.value)}"
+        f, *place = stepping.describe(self.inputs)["at"]
+        return self.problem or f"Output {tuple(place)} of filter {f} = {still.short(self.value)}"
 
     def still(self):
         result = stepping.describe(self.inputs)
@@ -214,9 +255,9 @@ class BackwardStepper(Explainer, script="backward_stepper"):
     ``x (H, W)``, ``w (KH, KW)`` and ``dout``, dL/dy, take arrays; where ``dout`` has no number it is 1.
     """
 
-    x = Numbers([[1, 2, 0, 1, 3], [0, 1, 3, 2, 1], [2, 0, 1, 0, 2], [1, 3, 0, 2, 1], [0, 1, 2, 1, 0]])
-    w = Numbers([[1, 0, -1], [2, 1, 0], [0, -1, 1]])
-    dout = Numbers([[1, -1], [2, 3]])
+    x = Numbers([[1, 2, 0, 1, 3], [0, 1, 3, 2, 1], [2, 0, 1, 0, 2], [1, 3, 0, 2, 1], [0, 1, 2, 1, 0]], "H", "W")
+    w = Numbers([[1, 0, -1], [2, 1, 0], [0, -1, 1]], "KH", "KW")
+    dout = Numbers([[1, -1], [2, 3]], "OH", "OW", empty=True)
     stride = t.Int(2).tag(**put_in())
     pad = t.Int(0).tag(**put_in())
     look = t.Enum(backward.LOOKS, backward.WEIGHTS, help="whose gradient").tag(**put_in())
@@ -233,7 +274,7 @@ class BackwardStepper(Explainer, script="backward_stepper"):
 
     def summary(self):
         result = backward.describe(self.inputs)
-        return self.problem or f"dL/d{self.look[1]} at {result['at']} = {still.short(result['value'])}"
+        return self.problem or f"dL/d{self.look[1]} at {tuple(result['at'])} = {still.short(result['value'])}"
 
     def still(self):
         result, name = backward.describe(self.inputs), f"dL/d{self.look[1]}"
@@ -268,8 +309,8 @@ class PoolRouter(Explainer, script="pool_router"):
     windows, unless it is given.
     """
 
-    x = Numbers(routing.CS231N)
-    dout = Numbers([[1, 2], [3, 4]])
+    x = Numbers(routing.CS231N, "H", "W")
+    dout = Numbers([[1, 2], [3, 4]], "OH", "OW", empty=True)
     size = t.Int(2).tag(**put_in())
     stride = t.Int(2).tag(**put_in())
     mode = t.Enum(routing.MODES, routing.MAXIMUM).tag(**put_in())
@@ -279,9 +320,8 @@ class PoolRouter(Explainer, script="pool_router"):
     dx = t.List(read_only=True, help="(H, W)").tag(**put_out())
     problem = t.Unicode(read_only=True).tag(**put_out())
 
-    def __init__(self, **inputs):
-        usual = {"stride": inputs["size"]} if "size" in inputs else {}
-        super().__init__(**(usual | inputs))
+    def prepared(self, **inputs):
+        return ({"stride": inputs["size"]} if "size" in inputs else {}) | inputs
 
     def results(self):
         result = routing.describe(self.inputs)
@@ -365,8 +405,8 @@ class KernelLab(Explainer, script="kernel_lab"):
     takes an array, or the name of a preset.
     """
 
-    image = Numbers([])
-    kernel = Numbers(kernels.PRESETS["identity"])
+    image = Numbers([[0]], "H", "W", most=1024**2)
+    kernel = Numbers(kernels.PRESETS["identity"], "3", "3")
     flip = t.Bool(False, help="turn the kernel by 180 degrees, as a true convolution does").tag(**put_in())
     presets = t.Dict(kernels.PRESETS, help="name to kernel: what can be chosen").tag(**put_in())
 
@@ -374,7 +414,7 @@ class KernelLab(Explainer, script="kernel_lab"):
     high = t.Float(read_only=True, help="the largest output").tag(**put_out())
     problem = t.Unicode(read_only=True).tag(**put_out())
 
-    def __init__(self, **inputs):
+    def prepared(self, **inputs):
         if "image" not in inputs:
             photo = data.photo()
             half = photo.reshape(photo.shape[0] // 2, 2, photo.shape[1] // 2, 2).mean((1, 3))
@@ -384,7 +424,7 @@ class KernelLab(Explainer, script="kernel_lab"):
             if inputs["kernel"] not in known:
                 raise ValueError(f"there is no kernel {inputs['kernel']}; there are {', '.join(known)}")
             inputs["kernel"] = known[inputs["kernel"]]
-        super().__init__(**inputs)
+        return inputs
 
     @property
     def output(self):
@@ -425,6 +465,10 @@ class CortexLab(Explainer, script="cortex_lab"):
     angle = t.Int(0, help="of the stimulus").tag(**put_in())
     position = t.Int(0, help="of the bar, in pixels from the middle").tag(**put_in())
     phase = t.Int(0, help="of the stripes, in degrees").tag(**put_in())
+
+    @t.validate("angle", "prefers", "phase")
+    def _turned_back(self, proposal):
+        return proposal["value"] % (360 if proposal["trait"].name == "phase" else 180)
 
     rate = t.Float(read_only=True, help="spikes per second").tag(**put_out())
     curve = t.List(t.Float(), read_only=True, help="the rates at 0, 5, ..., 175 degrees").tag(**put_out())

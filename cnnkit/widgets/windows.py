@@ -7,15 +7,11 @@ LARGEST_SIDE = 16
 """Numbers side by side, padding included, that a drawing has room for."""
 
 
-def rows_of(array):
-    """Nested lists of plain numbers, from those or from a NumPy array."""
-    return (
-        array.tolist() if hasattr(array, "tolist") else [rows_of(part) for part in array] if _nested(array) else array
-    )
-
-
-def _nested(value):
-    return isinstance(value, list | tuple)
+def given_or_ones(values, rows, columns):
+    """``(rows, columns)`` numbers; where ``values`` has none it is 1."""
+    return [
+        [values[i][j] if i < len(values) and j < len(values[i]) else 1 for j in range(columns)] for i in range(rows)
+    ]
 
 
 def padded(rows, pad):
@@ -52,14 +48,15 @@ def window_count(n, k, stride):
 
 def refuse(sides, kernel, stride, pad):
     """Why a picture of these sizes cannot be drawn number by number, in a sentence, or ""."""
+    for k in kernel:
+        if k < 1:
+            return f"The window must be at least 1, not {_signed(k)}."
     if stride < 1:
         return f"The stride must be at least 1, not {_signed(stride)}."
     if pad < 0:
         return f"The padding must be at least 0, not {_signed(pad)}."
     for side, k in zip(sides, kernel, strict=True):
         whole = side + 2 * pad
-        if k < 1:
-            return f"The window must be at least 1, not {_signed(k)}."
         if whole > LARGEST_SIDE:
             return f"{whole} numbers side by side are too many to show; up to {LARGEST_SIDE} can be."
         if whole < k:

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from drawings import FAINT, UNNAMED
 from notebook_page import READY, NotebookPage
 
 from cnnkit import widgets
@@ -232,10 +233,12 @@ NAMES = [name for name in dir(widgets) if name[0].isupper()]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_stands_in_the_way_of_a_screen_reader(gallery, name, screenshot):
-    gallery.show(name)
+    view = gallery.show(name)
     found = [Axe().run(gallery.page, VIEW, AXE)]
+    assert view.evaluate(UNNAMED) == []
     for theme in ("Dark", "Light"):
         gallery.notebook.theme(theme)
+        assert view.evaluate(FAINT) == []
         found.append(Axe().run(gallery.page, {"include": [VIEW], "exclude": ["svg"]}, CONTRAST))
         screenshot(gallery.page, f"explainer-{name}-{theme.lower()}")
     assert [result.generate_report() for result in found if result.violations_count] == []

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from drawings import FAINT, UNNAMED
 
 from cnnkit.widgets import page as web_page
 from cnnkit.widgets import scripts
@@ -80,3 +81,58 @@ def test_bad_input_on_the_page_is_a_sentence(web):
     assert calculator.locator("svg text").count() < 200
     calculator.get_by_label("Input size N", exact=True).fill("7")
     assert said == []
+
+
+FILL_ALL = """async view => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const told = [];
+    const sentence = view.querySelector('.result');
+    const drawn = (what) => told.push([what, sentence.textContent, view.querySelectorAll('*').length]);
+    const fields = () => [...view.querySelectorAll('input:not([type=checkbox])')].filter(node => node.offsetParent);
+    for (const input of fields()) {
+        const before = input.value;
+        for (const value of ['', '0', '-1', '-1000000', '2.5', '9', '1000000', '1000000000', '1e300']) {
+            input.value = value;
+            input.dispatchEvent(new Event('input', {bubbles: true}));
+            await frame();
+            drawn(`${input.dataset.trait} = ${value}`);
+        }
+        input.value = before;
+        input.dispatchEvent(new Event('input', {bubbles: true}));
+        input.dispatchEvent(new Event('blur'));
+        await frame();
+    }
+    for (const choice of view.querySelectorAll('select, [type=checkbox]')) {
+        for (const option of choice.options ?? [0, 1]) {
+            if (choice.options) choice.value = option.value;
+            else choice.checked = !choice.checked;
+            choice.dispatchEvent(new Event('change', {bubbles: true}));
+            await frame();
+            drawn(`${choice.dataset.trait} = ${option.value}`);
+        }
+    }
+    return told;
+}"""
+
+
+@pytest.mark.parametrize("name", web_page.SHOWN)
+def test_whatever_is_typed_or_chosen_a_sentence_answers(web, name):
+    page, said = web
+    view = page.locator(f"#{name} .cnnkit-explainer")
+    told = view.evaluate(FILL_ALL)
+    assert len(told) > 3
+    for what, sentence, nodes in told:
+        assert sentence.endswith(".") or any(letter.isdigit() for letter in sentence), what
+        assert "NaN" not in sentence and "undefined" not in sentence and "Infinity" not in sentence, (what, sentence)
+        assert nodes < 6000, what
+    assert said == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_in_drawings_can_be_read_in_both_themes(web, theme):
+    page, _ = web
+    page.emulate_media(color_scheme=theme)
+    for name in web_page.SHOWN:
+        view = page.locator(f"#{name} .cnnkit-explainer")
+        assert view.evaluate(FAINT) == []
+        assert view.evaluate(UNNAMED) == []

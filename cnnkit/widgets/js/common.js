@@ -342,11 +342,12 @@ export const windowCount = (n, k, stride) => Math.floor((n - k) / stride) + 1;
 
 // Why a picture of these sizes cannot be drawn number by number, or "".
 export function refuse({ sides, kernel, stride, pad, largestSide = 16 }) {
+  const none = kernel.find((k) => k < 1);
+  if (none !== undefined) return `The window must be at least 1, not ${signed(none)}.`;
   if (stride < 1) return `The stride must be at least 1, not ${signed(stride)}.`;
   if (pad < 0) return `The padding must be at least 0, not ${signed(pad)}.`;
   for (const axis of [0, 1]) {
     const [side, k] = [sides[axis] + 2 * pad, kernel[axis]];
-    if (k < 1) return `The window must be at least 1, not ${signed(k)}.`;
     if (side > largestSide) return `${side} numbers side by side are too many to show; up to ${largestSide} can be.`;
     if (side < k) return `A window of ${k} does not fit into ${sides[axis]} + 2·${pad} = ${side}.`;
   }

@@ -25,7 +25,7 @@ export function compute({ x, w, b, stride, pad, mode, at }) {
 function findProblem(x, w, b, stride, pad) {
   if (x.length > MOST_CHANNELS || w.length > MOST_CHANNELS) return `Up to ${MOST_CHANNELS} channels and filters can be shown.`;
   if (w.some((one) => one.length !== x.length)) return `A filter has ${w[0].length} channels and the input ${x.length}: they must be as many.`;
-  if (b.length !== w.length) return `There are ${b.length} biases for ${w.length} filters.`;
+  if (b.length !== w.length) return `${w.length} filters need ${w.length} biases, not ${b.length}.`;
   return refuse({ sides: [x[0].length, x[0][0].length], kernel: [w[0][0].length, w[0][0][0].length], stride, pad });
 }
 

@@ -4,6 +4,7 @@ import { explainer, grid, h, hatchPattern, number, pair, range, s, signed, sum, 
 
 const [CONV, TRANSPOSED, POOL] = ["convolution", "transposed convolution", "max pooling"];
 const LARGEST = 1e9;
+const MOST_LAYERS = 100;
 const DRAWN = 64;
 const NUMBERS = {
   n: [1, "The input size"],
@@ -264,6 +265,7 @@ function changes(layer, name) {
 export function computeStack({ layers, h: height, w: width, c }) {
   const sizes = [];
   let parametersInAll = 0;
+  if (layers.length > MOST_LAYERS) return [sizes, parametersInAll, `${layers.length} layers are too many to show; up to ${MOST_LAYERS} can be.`];
   let [h_, w_, c_] = [height, width, c];
   for (const [index, layer] of layers.entries()) {
     const result = compute({ ...layer, n: [h_, w_], c_in: c_ });
@@ -472,7 +474,7 @@ function stackView(ui) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Stack"), h("th", { scope: "col" }, "Output"), h("td", {}))),
       h("tbody", {},
         h("tr", {}, h("th", { scope: "row" }, "input"), h("td", {}, `${height} × ${width} × ${channels}`), h("td", {})),
-        layers.map((layer, index) => h("tr", {}, h("th", { scope: "row" }, words(layer)), h("td", {}, sizes[index]?.join(" × ") ?? "—"),
+        layers.slice(0, MOST_LAYERS).map((layer, index) => h("tr", {}, h("th", { scope: "row" }, words(layer)), h("td", {}, sizes[index]?.join(" × ") ?? "—"),
           h("td", {}, h("button", { type: "button", "data-key": `remove-${index}`, "aria-label": `Remove layer ${index + 1}`, onclick: () => remove(index) }, "Remove")))),
       ),
     ),

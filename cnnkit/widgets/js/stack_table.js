@@ -3,6 +3,8 @@ import { clamp, explainer, h, range, sum, thousands } from "./common.js";
 // The arithmetic, as in cnnkit.shapes and stacks.py
 
 const FLOAT32 = 4;
+const LEAST = { filters: 1, k: 1, stride: 1, pad: 0, groups: 1, dilation: 1, units: 1 };
+const [MOST_LAYERS, LARGEST] = [200, 1e6];
 const KIND = { Conv: "conv", Pool: "pool", AvgPool: "pool", GlobalPool: "pool", BatchNorm: "norm", Linear: "fc", Branches: "join" };
 const USUAL = {
   Conv: { stride: 1, pad: 0, groups: 1, dilation: 1, bias: true },
@@ -16,11 +18,16 @@ export function compute({ layers, shape }) {
   const state = { rows: [], numbers: {} };
   let [at, problem] = [{ shape, field: 1, jump: 1 }, ""];
   if (Math.min(...shape) < 1) problem = "The input needs at least one channel, one row and one column.";
+  else if (Math.max(...shape) > LARGEST) problem = `The input may have up to ${LARGEST} channels, rows and columns.`;
+  else if (layers.length > MOST_LAYERS) problem = `${layers.length} layers are too many to show; up to ${MOST_LAYERS} can be.`;
   for (const [index, layer] of problem ? [] : layers.entries()) {
     const [kept, numbers] = [state.rows.length, { ...state.numbers }];
     try {
       if (at.shape.length === 1 && ["conv", "pool", "join"].includes(KIND[layer.layer])) {
         throw new Refused("behind a fully connected layer there is no picture to slide over");
+      }
+      for (const [name, least] of Object.entries(LEAST)) {
+        if (layer[name] < least || layer[name] > LARGEST) throw new Refused(`${name} must be from ${least} to ${LARGEST}, not ${layer[name]}`);
       }
       at = extend(state, layer, at, 0, index);
     } catch (error) {
@@ -60,9 +67,6 @@ function extend(state, layer, at, depth, index) {
 }
 
 function windows(n, { k, stride, pad, dilation, ceil = false }) {
-  if (k < 1 || stride < 1 || dilation < 1 || pad < 0) {
-    throw new Refused(`n, k, stride and dilation must be at least 1 and pad at least 0: n=${n}, k=${k}, stride=${stride}, pad=${pad}, dilation=${dilation}`);
-  }
   const reach = dilation * (k - 1) + 1;
   const rest = n + 2 * pad - reach;
   const missing = ceil ? (stride - (((rest % stride) + stride) % stride)) % stride : 0;
@@ -137,7 +141,7 @@ export default explainer({
       chosen = 0;
       ui.set({ layers, shape });
     });
-    ["Input channels", "Input height", "Input width"].forEach((label, axis) => ui.whole("shape", label, { axis, min: 1, max: 4096 }));
+    ["Input channels", "Input height", "Input width"].forEach((label, axis) => ui.whole("shape", label, { axis, min: 1 }));
     ui.check("inside of blocks, normalisation", () => inside, (on) => (inside = on), { key: "inside" });
 
     const table = h("div", { class: "scroller" });
@@ -152,7 +156,7 @@ export default explainer({
     };
     for (const [name, label, kinds, min] of FIELDS) {
       ui.number(label, {
-        read: () => layer()[name] ?? USUAL[layer().layer]?.[name], key: `layer-${label}`, min, max: 1e6, where: fields,
+        read: () => layer()[name] ?? USUAL[layer().layer]?.[name], key: `layer-${label}`, min, where: fields,
         write: (value) => ui.set({ layers: ui.get("layers").map((one, i) => (i === chosen ? { ...one, [name]: value } : one)) }),
         shown: () => kinds.includes(layer()?.layer),
       });
@@ -227,7 +231,7 @@ function draw(result, layers, shape, inside, chosen, choose) {
           h("td", {}, bar(row.parameters), thousands(row.parameters)), h("td", {}, compact(row.multiply_adds)), h("td", {}, bytes(row.memory)),
           h("td", {}, String(row.field)), h("td", {}, String(row.jump)));
       }),
-      layers.slice(reached).map((layer, n) => h("tr", { class: reached + n === chosen ? "chosen" : null },
+      layers.slice(reached, MOST_LAYERS).map((layer, n) => h("tr", { class: reached + n === chosen ? "chosen" : null },
         h("th", { scope: "row" }, button(reached + n, KIND[layer.layer])), h("td", { class: "what" }, words(layer)), range(6).map(() => h("td", {}, "—")))),
     ),
     h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "total"), h("td", { class: "what" }), h("td", {}, across(result.output)), h("td", {}, thousands(result.parameters)), h("td", {}, compact(result.multiply_adds)), h("td", {}, bytes(result.memory)), h("td", {}, String(result.field)), h("td", {}))),
