@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from cnnkit import devices
+from cnnkit.bars import tqdm
 
 EVALUATION_BATCH = 500
 REPORT_SECONDS = 0.3

@@ -125,7 +125,7 @@ def _unpack_original(archive, content, checksum):
 
 
 def _unpack_copies(archive, content, checksum):
-    from tqdm.auto import tqdm
+    from cnnkit.bars import tqdm
 
     pictures = {part: [] for part in COUNTS}
     labels = {part: [] for part in COUNTS}

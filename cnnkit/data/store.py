@@ -135,7 +135,8 @@ def fetch(download, into):
         DataError: where no mirror gave the file; the message says why not, each in turn.
     """
     import pooch
-    from tqdm.auto import tqdm
+
+    from cnnkit.bars import tqdm
 
     pooch.get_logger().setLevel(logging.WARNING)
     trouble = []

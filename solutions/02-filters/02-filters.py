@@ -1184,7 +1184,7 @@ plot.show(fig, "The photograph moved on a larger canvas with black around it; th
 # %% tags=["demo"]
 import time
 
-from tqdm.auto import tqdm
+from cnnkit.bars import tqdm
 
 
 def by_shifts(image, kernel):

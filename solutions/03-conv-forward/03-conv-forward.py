@@ -1533,9 +1533,9 @@ import time
 
 import torch
 from IPython.display import clear_output
-from tqdm.auto import tqdm
 
 from cnnkit import device
+from cnnkit.bars import tqdm
 
 
 def element_loops(x, w, b, stride=1, pad=0):

@@ -54,9 +54,9 @@ rng = np.random.default_rng(0)
 import time
 
 from matplotlib.patches import Circle, Rectangle
-from tqdm.auto import tqdm
 
 from cnnkit import data, plot
+from cnnkit.bars import tqdm
 
 digits = data.mnist_or_digits()
 print(f"{digits.name}: {len(digits.train.y)} pictures to train on, {len(digits.test.y)} to test with")

@@ -48,9 +48,9 @@ rng = np.random.default_rng(7)
 
 # %% tags=["demo"]
 from torch import nn
-from tqdm.auto import tqdm
 
 from cnnkit import data, device, oracle, plot, train
+from cnnkit.bars import tqdm
 
 digits = data.digits()
 on = device()
