@@ -48,6 +48,14 @@ def test_units_and_names_come_in_course_order():
     assert len(set(EVERY)) == len(EVERY)
 
 
+@pytest.mark.parametrize("name", ["im2col", "conv_forward", "col2im", "conv_backward"])
+def test_what_should_be_fast_is_called_on_the_large_pictures_that_students_are_told_of(name):
+    (case,) = (case for case in get(name).cases(np.random.default_rng(0)) if case.fast)
+    sizes = [value if isinstance(value, tuple) else value.shape for value in case.args if not np.isscalar(value)]
+    assert (32, 32, 40, 48) in sizes
+    assert all(array.dtype == np.float32 for array in arrays(case.args))
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_the_reference_scores_full_and_a_stub_nothing(name):
     for seed in SEEDS:
