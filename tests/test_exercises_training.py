@@ -226,9 +226,16 @@ def remembers_all_gradients(w, grad, state, lr, beta=0.9, weight_decay=0.0):
     return w + v, {"past": past}
 
 
+def puts_the_mode_back(model, loader, optimizer, loss_fn, device):
+    mode = model.training
+    mean = oracle.train_epoch(model, loader, optimizer, loss_fn, device)
+    model.train(mode)
+    return mean
+
+
 ODD = {
     "evaluate": [evaluates_a_copy],
-    "train_epoch": [clears_at_the_end],
+    "train_epoch": [clears_at_the_end, puts_the_mode_back],
     "augment": [rolls_anywhere, shifts_by_one],
     "momentum_step": [remembers_all_gradients],
     "split_indices": [lambda n, fractions, rng: [part.tolist() for part in oracle.split_indices(n, fractions, rng)]],
@@ -326,6 +333,12 @@ def loss_after_the_step(model, loader, optimizer, loss_fn, device):
     return total / len(loader.dataset)
 
 
+def ends_in_eval_mode(model, loader, optimizer, loss_fn, device):
+    mean = oracle.train_epoch(model, loader, optimizer, loss_fn, device)
+    model.eval()
+    return mean
+
+
 def freezes(model, loader, device):
     for p in model.parameters():
         p.requires_grad_(False)
@@ -358,6 +371,7 @@ WRONG = [
     ("split_indices", lambda n, fractions, rng: [part + 1 for part in oracle.split_indices(n, fractions, rng)]),
     ("train_epoch", last_batch_dropped),
     ("train_epoch", loss_after_the_step),
+    ("train_epoch", ends_in_eval_mode),
     ("evaluate", freezes),
     ("evaluate", lambda model, loader, device: (model.zero_grad(), oracle.evaluate(model, loader, device))[1]),
     ("early_stop", counts_all_bad_epochs),

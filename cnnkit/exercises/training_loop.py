@@ -93,13 +93,28 @@ def prepare():
 
 
 def epoch_probe(
-    answer, x, y, weights, size, look, loss="cross entropy", optimizer="sgd", norm=False, epochs=1, frozen=False
+    answer,
+    x,
+    y,
+    weights,
+    size,
+    look,
+    loss="cross entropy",
+    optimizer="sgd",
+    norm=False,
+    epochs=1,
+    frozen=False,
+    training=False,
 ):
-    """Run ``answer`` for some epochs on a model that was in eval mode; what came of it, as plain data.
+    """Run ``answer`` for some epochs; what came of it, as plain data.
+
+    Args:
+        training: the mode that the model is in before each epoch.
 
     Returns:
         ``(mean loss of the last epoch, all weights and statistics in one array, steps of the optimiser, whether each
-        forward pass was in training mode, accuracy in eval mode afterwards)``, 0 in place of what is not in ``look``.
+        forward pass was in training mode, accuracy in eval mode afterwards, whether a module that was in training mode
+        is in eval mode now)``, 0 in place of what is not in ``look``.
     """
     model = watched_model(x, weights, norm)
     if frozen:
@@ -114,14 +129,16 @@ def epoch_probe(
     rule.register_step_post_hook(count)
     loader = loader_of(x, y, size)
     for _ in range(epochs):
-        model.eval()
+        model.train(training)
         mean = answer(model, loader, rule, LOSSES[loss], ck.device())
+    # A model that came in eval mode may leave in either: who puts back what was there is as right as who does not.
+    left = training and not all(module.training for module in model.modules())
     watched = next(module for module in model if isinstance(module, Watched))
     modes = all(watched.modes)
     state = [values.detach().cpu().float().reshape(-1) for values in model.state_dict().values()]
     with torch.no_grad():
         right = model.eval()(torch.tensor(np.ascontiguousarray(x), device=ck.device())).argmax(1).cpu().numpy() == y
-    return only(look, number(mean), torch.cat(state).numpy(), steps, modes, float(right.mean()))
+    return only(look, number(mean), torch.cat(state).numpy(), steps, modes, float(right.mean()), left)
 
 
 def only(look, *parts):
@@ -136,7 +153,7 @@ def number(value):
     return value
 
 
-EPOCH_LOOKS = {"steps": (1, 2), "mean": (0,), "mode": (1, 3), "arguments": (0, 1), "twenty pictures": (4,)}
+EPOCH_LOOKS = {"steps": (1, 2), "mean": (0,), "mode": (1, 3, 5), "arguments": (0, 1), "twenty pictures": (4,)}
 
 
 def epoch_cases(rng):
@@ -155,6 +172,9 @@ def epoch_cases(rng):
     yield case("mode", 12, 4, norm=True)
     yield case("mode", 14, 5, norm=True, optimizer="momentum")
     yield case("mode", 8, 8, (2, 2, 2), norm=True, optimizer="adam")
+    yield case("mode", 10, 4, norm=True, training=True)
+    yield case("mode", 9, 3, (1, 2, 4), norm=True, training=True, optimizer="momentum")
+    yield case("mode", 6, 6, training=True)
     yield case("arguments", 12, 4, loss="smoothed")
     yield case("arguments", 12, 4, loss="hinge", optimizer="momentum")
     yield case("arguments", 10, 3, loss="squares", optimizer="adam")
@@ -164,7 +184,14 @@ def epoch_cases(rng):
 
 
 def loop(
-    zero=True, order="forward backward step", mode=True, mean="examples", loss_fn=None, optimizer=None, batches=None
+    zero=True,
+    order="forward backward step",
+    mode=True,
+    mean="examples",
+    loss_fn=None,
+    optimizer=None,
+    batches=None,
+    after=None,
 ):
     """An epoch with a twist, by closures as the reference."""
 
@@ -193,6 +220,8 @@ def loop(
             else:
                 (loss * (len(y) if order == "times n" else 1)).backward()
                 rule.step()
+        if after == "eval":
+            model.eval()
         if mean == "last":
             return losses[-1]
         if mean == "sum":
@@ -222,6 +251,7 @@ class TrainEpoch:
         "the number of steps",
         "training mode in every forward pass",
         "accuracy afterwards",
+        "left in eval mode after training mode",
     )
     oracle = ref.train_epoch
     bugs = (
@@ -249,6 +279,12 @@ class TrainEpoch:
             "The model came in eval mode, as after an evaluation, and was trained in it: without dropout, and with a "
             "batch norm that does not learn its statistics. Begin with model.train().",
             loop(mode=False),
+        ),
+        Bug(
+            "put into eval mode",
+            "The model came in training mode, and you left it in eval mode: who calls you goes on training in it. "
+            "model.eval() belongs to evaluate, which puts the mode back that it found.",
+            loop(after="eval"),
         ),
         Bug(
             "mean of batch means",

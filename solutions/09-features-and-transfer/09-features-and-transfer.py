@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Unit 09 · What ConvNets learn, and transfer
 #
-# A trained network is some ten thousand numbers, and no one of them says anything. Hubel and Wiesel faced the same
+# A trained network is a heap of numbers, and no one of them says anything. Hubel and Wiesel faced the same
 # kind of object and found a way in: show it something, and look at what a single cell does. We have it easier. We
 # can read every weight, cover any part of a picture, and ask for the gradient of anything with respect to
 # anything.
@@ -354,9 +354,9 @@ plot.show(fig, "Five digits, and for each the probability of its class where the
 #
 # <details><summary>Answer</summary>
 #
-# The accuracy is excellent, and most of the twos with the spot are taken for a 3 (with other seeds it is between a
-# quarter and all of them). The occlusion map shows how: wherever the patch is, the network sees a 3, except when the
-# patch covers the spot; then it sees the 2.
+# The accuracy is excellent, and most of the twos with the spot are taken for a 3. How many depends on the start: the cell
+# trains five such networks. The occlusion map shows how the one with most does it: wherever the patch is, it sees a 3,
+# except when the patch covers the spot; then it sees the 2.
 #
 # </details>
 
@@ -368,17 +368,21 @@ def spotted(pictures, digit):
     return data.Pictures(x, pictures.y)
 
 
-hans = make_network(5, seed=3)
-fit(hans, spotted(low, 3), epochs=4)
-hans.eval()
 twos = only(spotted(low_test, 2), (2,))
-said = train.predict(hans, twos.x, device="cpu").softmax(1)
-fooled = float((said.argmax(1) == 3).float().mean())
-print(f"on pictures from the same scanner {accuracy(hans, spotted(low_test, 3)):.1%} are right")
-print(f"of twos with the spot {fooled:.0%} are taken for a 3")
-assert accuracy(hans, spotted(low_test, 3)) > 0.95 and fooled > 0.3
+cheats = []
+for seed in range(5):
+    cheat = make_network(5, seed=seed)
+    fit(cheat, spotted(low, 3), epochs=4)
+    said = train.predict(cheat, twos.x, device="cpu").argmax(1)
+    fooled = float((said == 3).float().mean())
+    cheats.append((fooled, cheat.eval()))
+    print(f"of pictures from the same scanner {accuracy(cheat, spotted(low_test, 3)):.1%} are right; "
+          f"of twos with the spot {fooled:.0%} are taken for a 3")
+fooled, hans = max(cheats, key=lambda pair: pair[0])
+assert accuracy(hans, spotted(low_test, 3)) > 0.95 and fooled > 0.5
 
 # %% tags=["demo", "hide-input"]
+said = train.predict(hans, twos.x, device="cpu").softmax(1)
 victim = torch.tensor(twos.x[int(said[:, 3].argmax())])
 cleaned = victim.clone()
 cleaned[:, 22:26, 2:6] = 0
@@ -939,10 +943,9 @@ check("freeze_backbone", freeze_backbone)
 # <details><summary>Answer</summary>
 #
 # With one or two pictures each, whoever keeps `features` and lets the classifier learn is ahead of scratch. With five they
-# are level, and with twenty scratch is a little ahead: these pictures are easy, and 721 of them are a small store of
-# experience. (With 1.2 million photographs behind the features it takes thousands of pictures to catch up.) The last
-# layer alone stays behind for good: the hidden layer below it has thrown away what it would need. The cut has to be
-# where features are still general (Yosinski et al., 2014).
+# are level, and with twenty scratch is a little ahead: these pictures are easy, and the few hundred behind the features
+# are a small store of experience. The last layer alone stays behind for good: the hidden layer below it has thrown away
+# what it would need. The cut has to be where features are still general (Yosinski et al., 2014).
 #
 # </details>
 
