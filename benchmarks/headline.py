@@ -4,23 +4,26 @@
 
 Rows: nielsen, lenet-target, lenet-90, lenet-distorted, convnetjs, resnet. Without any, all of them, on the CPU and,
 where there is one, on the GPU; the last is for a GPU alone. Each is run with several seeds and the median is shown.
-MNIST and CIFAR-10 are taken from where ``cnnkit.data`` finds them. --save writes table and curves for the site.
+MNIST and CIFAR-10 are taken from where ``cnnkit.data`` finds them. --save writes table and curves for the site, beside
+those of the rows that were saved before and not measured now.
 
 Seconds are those of the training, without the evaluation between epochs. A network is judged by its last epoch, never
 by its best: the test pictures are not used to choose anything within a run.
 """
 
 import argparse
+import json
 import math
 import statistics
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import results
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from autograder import build, run, selftest
@@ -28,11 +31,40 @@ from cnnkit import data, devices, models, train
 
 SEEDS = 3
 COLUMNS = ("what", "data", "on", "ours, median", "each seed", "published")
+LECUN = "99.05 % (LeCun et al., 1998)"
+HEADINGS = {
+    "lenet-target": ("LeNet-5, pictures shifted by a pixel, 6 epochs: training until 99.05 %", "MNIST", LECUN),
+    "lenet-90": ("LeNet-5, pictures shifted by a pixel, 12 epochs", "MNIST", LECUN),
+    "lenet-distorted": (
+        "LeNet-5, pictures distorted, 30 epochs, weights averaged",
+        "MNIST",
+        "99.2 % with distortions (LeCun et al., 1998)",
+    ),
+    "convnetjs": (
+        "ConvNetJS's network, 15 epochs",
+        "CIFAR-10",
+        "none for this network; its page: about 90 % state of the art, 94 % human (read 2015)",
+    ),
+    "resnet": (
+        "ResNet-20, four times as wide: training until 94 %",
+        "CIFAR-10",
+        "94 % in 3.29 s (Jordan, 2024), 1.99 s (Hiverge, 2025), each on an A100",
+    ),
+}
+"""What the networks in torch are, the data and the published figure."""
+ON = {"nielsen": {"cpu"}, "resnet": {"cuda"}}
+"""Where a row is measured, if not everywhere: NumPy has no GPU to run on, the ResNet would take hours on a CPU."""
 
 
 @dataclass
 class Row:
-    """One line of the table; ``curves`` are the Histories behind it, one for each seed."""
+    """One line of the table.
+
+    Attributes:
+        figures: one for each seed; none where it could not run.
+        curves: of each seed, ``[seconds of training, accuracy]`` after each epoch; None for what was not kept.
+        label: of the curves in the picture; "" to leave them out.
+    """
 
     what: str
     data: str
@@ -41,10 +73,11 @@ class Row:
     unit: str
     published: str
     curves: list = field(default_factory=list)
+    label: str = ""
 
     def cells(self):
         if not self.figures:
-            return self.what, self.data, self.on, "not run: no GPU here", "", self.published
+            return self.what, self.data, self.on, "not run: no GPU", "", self.published
         shown = [_number(figure, self.unit) for figure in self.figures]
         reached = [math.inf if figure is None else figure for figure in self.figures]
         median = statistics.median(reached)
@@ -139,17 +172,17 @@ def lap(work, laps=30):
 # LeNet-5
 
 
-def lenet(seeds, device, epochs, augment):
-    """Histories of LeNet-5 on MNIST, one for each seed."""
+def lenet(seeds, device, epochs, augment, rate=0.01, average=0.0):
+    """The data's name, and for each seed the curve of LeNet-5 on MNIST; ``rate`` is the highest of the schedule."""
     digits = data.mnist()
     parts = [(_standard(F.pad(torch.tensor(part.x), (2,) * 4)), part.y) for part in (digits.train, digits.test)]
-    histories = []
+    curves = []
     for seed in seeds:
         train.seed(seed)
         model = lenet5_of_today()
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        histories.append(fit(model, parts, optimizer, epochs, 128, augment, seed, device))
-    return digits.name, histories
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+        curves.append(fit(model, *parts, optimizer, epochs, 128, augment, seed, device, average))
+    return digits.name, curves
 
 
 def lenet5_of_today():
@@ -158,20 +191,39 @@ def lenet5_of_today():
     return nn.Sequential(*(newer.get(type(layer), lambda layer=layer: layer)() for layer in models.lenet5()))
 
 
-def fit(model, parts, optimizer, epochs, batch, augment, seed, device, **more):
-    return train.fit(
+def fit(model, learn_from, test, optimizer, epochs, batch, augment, seed, device, average=0.0):
+    """Train a model; after each epoch ``(seconds of training, accuracy on the test pictures)``.
+
+    Args:
+        average: if not 0, what is judged is not the model but the mean of its weights over the steps, in which a step
+            counts for ``average`` times as much as the next one.
+    """
+    model.to(device, memory_format=torch.channels_last)  # pooling is faster so, on a CPU, too
+    judged = model
+    if average:
+        judged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
+        optimizer.register_step_post_hook(lambda *_: judged.update_parameters(model))
+    x, y = test
+    y, points = torch.tensor(y), []
+
+    def judge(history):
+        right = train.predict(judged, x, device=device).argmax(1) == y
+        points.append((history.seconds[-1], right.double().mean().item()))
+
+    history = train.fit(
         model,
-        *parts,
+        learn_from,
         epochs=epochs,
         batch_size=batch,
         optimizer=optimizer,
         schedule=up_and_down,
         augment=augment,
+        stop=judge,  # asked after each epoch but the last
         seed=seed,
         device=device,
-        keep_best=False,
-        **more,
     )
+    judge(history)
+    return points
 
 
 def up_and_down(share, warm_up=0.2):
@@ -195,66 +247,67 @@ def shift(x, far=1):
 
 
 def distort(x):
-    """Each picture turned, stretched, slanted and moved a little, then bent (after Simard et al., 2003)."""
+    """Each picture turned, stretched, slanted and moved a little, then bent (after Simard et al., 2003).
+
+    How much at most is drawn for each picture anew, so that some stay nearly as they are, as the test pictures will be.
+    """
     n, _, h, w = x.shape
-    up_to = lambda limit: (2 * torch.rand(n, device=x.device) - 1) * limit
+    strength = torch.rand(n, device=x.device)
+    up_to = lambda limit: (2 * torch.rand(n, device=x.device) - 1) * limit * strength
     turn, slant = up_to(math.radians(10)), up_to(0.1)
     wide, high = up_to(0.1).exp(), up_to(0.1).exp()
     across = (wide * turn.cos(), slant - high * turn.sin(), up_to(1 / 16))
     down = (wide * turn.sin(), high * turn.cos(), up_to(1 / 16))
     grid = F.affine_grid(torch.stack(across + down, 1).reshape(n, 2, 3), x.shape, align_corners=False)
-    bend = F.interpolate(0.03 * torch.randn(n, 2, 6, 6, device=x.device), size=(h, w), mode="bicubic")
-    return F.grid_sample(x, grid + bend.movedim(1, -1), padding_mode="border", align_corners=False)
+    bend = 0.03 * strength[:, None, None, None] * torch.randn(n, 2, 6, 6, device=x.device)
+    bend = F.interpolate(bend, size=(h, w), mode="bicubic").movedim(1, -1)
+    return F.grid_sample(x, grid + bend, padding_mode="border", align_corners=False)
 
 
 def lenet_target(seeds, device, target=0.9905):
-    name, histories = lenet(seeds, device, 6, shift)
-    yield Row(
-        f"LeNet-5, seconds of training to {target:.2%}",
-        name,
-        _where(device),
-        [reached(history, target) for history in histories],
-        "s",
-        "99.05 % (LeCun et al., 1998)",
-        histories,
-    )
+    what, _, published = HEADINGS["lenet-target"]
+    name, curves = lenet(seeds, device, 6, shift)
+    times = [reached(curve, target) for curve in curves]
+    yield Row(what, name, _where(device), times, "s", published, curves, "shifted by a pixel, 6 epochs")
 
 
-def reached(history, target):
+def reached(curve, target):
     """Seconds at the end of the first epoch whose accuracy is at least ``target``; None where none is."""
-    pairs = zip(history.seconds, history.dev_accuracy, strict=True)
-    return next((seconds for seconds, accuracy in pairs if accuracy >= target), None)
+    return next((seconds for seconds, accuracy in curve if accuracy >= target), None)
+
+
+def to_the_end(name, device, data_name, curves, label="", goal=""):
+    """Two rows: accuracy after the last epoch, and seconds until then."""
+    what, _, published = HEADINGS[name]
+    seconds, accuracy = zip(*(curve[-1] for curve in curves), strict=True)
+    yield Row(what, data_name, _where(device), list(accuracy), "%", published, curves, label)
+    yield Row("its training", data_name, _where(device), list(seconds), "s", goal)
 
 
 def lenet_90(seeds, device):
-    name, histories = lenet(seeds, device, 12, shift)
-    last = [history.dev_accuracy[-1] for history in histories]
-    yield Row("LeNet-5, pictures shifted by a pixel, 12 epochs", name, _where(device), last, "%", "99.05 %", histories)
-    yield Row("its training", name, _where(device), [history.seconds[-1] for history in histories], "s", "goal: 90 s")
+    found = lenet(seeds, device, 12, shift)
+    yield from to_the_end("lenet-90", device, *found, "shifted by a pixel, 12 epochs", "goal: 90 s")
 
 
 def lenet_distorted(seeds, device):
-    name, histories = lenet(seeds, device, 30, distort)
-    last = [history.dev_accuracy[-1] for history in histories]
-    published = "99.2 % with distortions (LeCun et al., 1998)"
-    yield Row("LeNet-5, pictures distorted, 30 epochs", name, _where(device), last, "%", published, histories)
-    yield Row("its training", name, _where(device), [history.seconds[-1] for history in histories], "s", "")
+    found = lenet(seeds, device, 30, distort, rate=0.005, average=0.999)
+    yield from to_the_end("lenet-distorted", device, *found, "distorted, 30 epochs, weights averaged")
 
 
 # CIFAR-10
 
 
 def cifar(seeds, device, make, optimizer, epochs, batch):
-    """Histories on CIFAR-10 with mirror images and shifts, one for each seed."""
+    """The data's name, and for each seed the curve on CIFAR-10 with mirror images and shifts."""
     pictures = data.cifar10()
     mean, deviation = (pick(pictures.train.x, (0, 2, 3), keepdims=True) for pick in (np.mean, np.std))
     parts = [((part.x - mean) / deviation, part.y) for part in (pictures.train, pictures.test)]
-    histories = []
+    curves = []
     for seed in seeds:
         train.seed(seed)
         model = make()
-        histories.append(fit(model, parts, optimizer(model), epochs, batch, mirror_and_shift, seed, device))
-    return pictures.name, histories
+        curves.append(fit(model, *parts, optimizer(model), epochs, batch, mirror_and_shift, seed, device))
+    return pictures.name, curves
 
 
 def mirror_and_shift(x):
@@ -264,26 +317,17 @@ def mirror_and_shift(x):
 
 def convnetjs(seeds, device):
     adam = lambda model: torch.optim.Adam(model.parameters(), lr=0.004)
-    name, histories = cifar(seeds, device, models.convnetjs, adam, 15, 128)
-    last = [history.dev_accuracy[-1] for history in histories]
-    published = "none for this network; its page: about 90 % state of the art, 94 % human (read 2015)"
-    yield Row("ConvNetJS's network, 15 epochs", name, _where(device), last, "%", published, histories)
-    yield Row("its training", name, _where(device), [history.seconds[-1] for history in histories], "s", "")
+    yield from to_the_end("convnetjs", device, *cifar(seeds, device, models.convnetjs, adam, 15, 128))
 
 
 def resnet(seeds, device):
     """A wide ResNet-20."""
-    what = "ResNet-20, four times as wide, seconds of training to 94 %"
-    published = "94 % in 3.29 s (Jordan, 2024), 1.99 s (Hiverge, 2025), each on an A100"
-    if device.type == "cpu":  # it would need hours
-        yield Row(what, "CIFAR-10", "a GPU", [], "s", published)
-        return
+    what, _, published = HEADINGS["resnet"]
     sgd = lambda model: torch.optim.SGD(model.parameters(), lr=0.4, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    name, histories = cifar(seeds, device, lambda: models.resnet_cifar(20, width=64), sgd, 24, 512)
-    times = [reached(history, 0.94) for history in histories]
-    yield Row(what, name, _where(device), times, "s", published, histories)
-    last = [history.dev_accuracy[-1] for history in histories]
-    yield Row("its accuracy after 24 epochs", name, _where(device), last, "%", "")
+    name, curves = cifar(seeds, device, lambda: models.resnet_cifar(20, width=64), sgd, 24, 512)
+    times = [reached(curve, 0.94) for curve in curves]
+    yield Row(what, name, _where(device), times, "s", published, curves)
+    yield Row("its accuracy after 24 epochs", name, _where(device), [curve[-1][1] for curve in curves], "%", "")
 
 
 ROWS = {
@@ -299,27 +343,45 @@ ROWS = {
 def _where(device):
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' * (threads > 1)}"
+
+
+def absent(name):
+    """The row of a network that had no GPU to run on."""
+    what, data_name, published = HEADINGS[name]
+    return Row(what, data_name, "GPU", [], "", published)
+
+
+def measure(name, place, seeds):
+    if place is None:
+        yield absent(name)
+        return
+    yield from ROWS[name](range(seeds), place)
 
 
 def picture(rows):
     """Accuracy over time of every LeNet-5: the figure and the text that stands for it."""
     from cnnkit import plot
 
-    fig, ax = plot.figure(8, 4)
-    ends = []
-    shown = [row for row in rows if row.curves and row.what.startswith("LeNet-5")]
-    for colour, row in zip(plot.COLOURS, shown, strict=False):
-        for number, history in enumerate(row.curves):
-            label = None if number else f"{row.what.partition(', ')[2]} ({row.on})"
-            ax.plot(history.seconds, [100 * share for share in history.dev_accuracy], ".-", color=colour, label=label)
-        ends.append(f"{row.what}: {statistics.median(h.dev_accuracy[-1] for h in row.curves):.2%} at the end")
-    for share, who in ((99.05, "LeCun et al. 1998"), (99.2, "with distortions")):
+    fig, ax = plot.figure(8, 4.6)
+    told = []
+    for colour, row in zip(plot.COLOURS, [row for row in rows if row.label], strict=False):
+        for number, points in enumerate(row.curves):
+            seconds, percent = np.array(points, float).T * [[1], [100]]  # None becomes nan, which breaks the line
+            ax.plot(seconds, percent, ".-", color=colour, label=None if number else f"{row.label} ({row.on})")
+        seconds, accuracy = np.median([points[-1] for points in row.curves], axis=0)
+        told.append(f"{row.label}: {accuracy:.2%} after {seconds:.0f} seconds")
+    for share, who in ((99.05, "99.05 %: LeCun et al., 1998"), (99.2, "99.2 %: with distortions, the same paper")):
         ax.axhline(share, color=plot.INK, lw=1, ls="--")
-        ax.text(1, share, who, transform=ax.get_yaxis_transform(), ha="right", va="bottom", size=9, color=plot.INK)
-    ax.set(xscale="log", xlabel="seconds of training", ylabel="right of 10 000 test digits, %", ylim=(98, 99.8))
-    ax.legend(frameon=False, fontsize=9)
-    return fig, f"Accuracy over seconds of training for each seed. {'; '.join(ends)}."
+        ax.text(0.01, share, who, transform=ax.get_yaxis_transform(), va="bottom", size=9, color=plot.INK)
+    ax.set(xscale="log", xlabel="seconds of training", ylabel="right of 10 000 test digits, %", ylim=(98, 99.7))
+    ax.set_xlim(2.5, None)  # room for the two labels, left of the curves
+    ticks = [tick for tick in (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if tick <= ax.get_xlim()[1]]
+    ax.set_xticks(ticks, map(str, ticks))
+    ax.minorticks_off()
+    fig.legend(loc="outside upper left", frameon=False, fontsize=9)
+    return fig, f"LeNet-5's accuracy over seconds of training for each seed. Medians at the end: {'; '.join(told)}."
 
 
 def main():
@@ -332,23 +394,43 @@ def main():
     if unknown := set(arguments.rows) - set(ROWS):
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     try:
-        names = [arguments.device] if arguments.device else ["cpu"] + ["cuda"] * torch.cuda.is_available()
-        places = [devices.device(name) for name in names]
-        rows = []
+        if arguments.device:
+            places = {arguments.device: devices.device(arguments.device)}
+        else:
+            gpu = devices.device("cuda") if torch.cuda.is_available() else None
+            places = {"cpu": devices.device("cpu"), "cuda": gpu}
+        measured = {}
         for name in arguments.rows or ROWS:
-            # The network in NumPy has no GPU to run on, the large one no time on a CPU.
-            for place in {"nielsen": places[:1], "resnet": places[-1:]}.get(name, places):
-                for row in ROWS[name](range(arguments.seeds), place):
-                    rows.append(row)
-                    print(*filter(None, row.cells()), sep=" | ", flush=True)
+            for kind, place in places.items():
+                if kind in ON.get(name, places):
+                    measured[f"{name}/{kind}"] = rows = []
+                    for row in measure(name, place, arguments.seeds):
+                        rows.append(row)
+                        print(*filter(None, row.cells()), sep=" | ", flush=True)
     except (data.DataError, ValueError) as error:
         parser.exit(1, f"{error}\n")
-    title = "What the networks reach"
-    results.show(title, COLUMNS, [row.cells() for row in rows], NOTE)
+    results.show(TITLE, COLUMNS, [row.cells() for rows in measured.values() for row in rows], NOTE)
     if arguments.save:
-        results.save("headline", title, COLUMNS, [row.cells() for row in rows], NOTE, *picture(rows))
+        save(measured)
 
 
+def save(measured):
+    """Write the table and the picture, with what was saved before and not measured now.
+
+    Args:
+        measured: lists of Rows by "name/kind of device".
+    """
+    path = results.FOLDER / "headline.json"
+    kept = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    runs = {key: [Row(**row) for row in rows] for key, rows in kept.items()} | measured
+    order = [f"{name}/{kind}" for name in ROWS for kind in ("cpu", "cuda")]
+    runs = {key: runs[key] for key in order if key in runs}
+    rows = [row for rows in runs.values() for row in rows]
+    runs = {key: [asdict(row) for row in rows] for key, rows in runs.items()}
+    results.save("headline", TITLE, COLUMNS, [row.cells() for row in rows], NOTE, *picture(rows), runs=runs)
+
+
+TITLE = "What the networks reach"
 NOTE = (
     "Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted. "
     "Networks are judged after their last epoch. LeNet-5 has its 61706 weights, with ReLU and max pooling in place of "

@@ -6,6 +6,8 @@ A file is ``docs/benchmarks/<name>.json``, an object with these keys, beside ``<
     date, machine   when and where it was measured
     columns, rows   headings, and a list of strings for each row
     picture         text that stands for the picture, or ""
+
+A benchmark may add keys of its own.
 """
 
 import datetime
@@ -28,8 +30,11 @@ def show(title, columns, rows, note=""):
     Console().print(table)
 
 
-def save(name, title, columns, rows, note="", figure=None, picture=""):
-    """Write the table, and a matplotlib figure with the text that stands for it, where the site finds them."""
+def save(name, title, columns, rows, note="", figure=None, picture="", **more):
+    """Write the table, and a matplotlib figure with the text that stands for it, where the site finds them.
+
+    ``more`` are keys of the benchmark's own.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
     content = {
         "title": title,
@@ -39,6 +44,7 @@ def save(name, title, columns, rows, note="", figure=None, picture=""):
         "columns": list(columns),
         "rows": [list(map(str, row)) for row in rows],
         "picture": picture,
+        **more,
     }
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -48,7 +48,7 @@ from torch.nn import functional as F
 
 from cnnkit import check, models, shapes
 
-torch.manual_seed(8)
+_ = torch.manual_seed(8)
 
 # %% tags=["demo"]
 from cnnkit import data, oracle, plot, train, widgets
@@ -246,14 +246,14 @@ check("layer_table", layer_table)
 def show_table(layers, input_shape):
     """Print the table of a network and its sums."""
     rows = shapes.table(layers, input_shape)
-    print(f"{'layer':<7}{'output':>15}{'parameters':>13}{'multiply-adds':>16}{'memory':>12}{'sees':>7}{'jump':>6}")
+    print(f"{'layer':<7}{'output':>15}{'parameters':>13}{'multiply-adds':>16}{'memory, KiB':>13}{'sees':>7}{'jump':>6}")
     for row in rows:
         output = " × ".join(map(str, row.shape))
         print(f"{row.name:<7}{output:>15}{row.parameters:>13,}{row.multiply_adds:>16,}"
-              f"{row.memory / 1024:>8.0f} KiB{row.field:>7}{row.jump:>6}")
+              f"{row.memory / 1024:>13,.1f}{row.field:>7}{row.jump:>6}")
     work = sum(row.multiply_adds for row in rows)
-    memory = sum(row.memory for row in rows) / 2**20
-    print(f"{'sum':<7}{'':>15}{sum(row.parameters for row in rows):>13,}{work:>16,}{memory:>8.1f} MiB")
+    memory = sum(row.memory for row in rows) / 1024
+    print(f"{'sum':<7}{'':>15}{sum(row.parameters for row in rows):>13,}{work:>16,}{memory:>13,.1f}")
     return rows
 
 
@@ -630,6 +630,9 @@ with torch.inference_mode():
 print("map of scores:", heat.shape)
 assert same.abs().max() < 1e-5
 assert heat.shape == (11, (96 - 32) // 4 + 1, (200 - 32) // 4 + 1)
+for digit, (i, j) in places.items():  # the middle of the best window lies on the digit
+    row, column = np.unravel_index(heat[digit].argmax(), heat[digit].shape)
+    assert i <= 16 + 4 * row < i + 28 and j <= 16 + 4 * column < j + 28
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(8.2, 5.6, columns=2, rows=3)
@@ -641,8 +644,8 @@ for ax, name in zip(axes.flat[1:], places, strict=True):
     ax.set(xticks=[], yticks=[], xlim=(0, 200), ylim=(96, 0))
     ax.set_title(f"where LeNet-5 sees a {name}", size=10)
     ax.spines[:].set(visible=True, color="#888888")
-plot.show(fig, "A page with the handwritten digits 3, 8, 0, 5 and 7, and for each of the five the map of LeNet-5's probability: warm "
-          "spots stand on the digit in question.")
+plot.show(fig, "A page with the handwritten digits 3, 8, 0, 5 and 7, and for each of the five the map of LeNet-5's probability: the "
+          "warmest spot stands on the digit in question, with fainter ones on others.")
 
 # %% [markdown]
 # One forward pass, and the classifier has become a detector. That is how heat maps of this kind are made, and
@@ -1326,8 +1329,9 @@ check("dense_block", dense_block)
 # %%
 with torch.device("meta"):
     dense121 = models.densenet(121)
-print(f"DenseNet-121: {models.count_parameters(dense121):,}, {models.count_parameters(dense121) / counts[50]:.0%} of ResNet-50")
-assert models.count_parameters(dense121) == 7_978_856
+few = models.count_parameters(dense121)
+print(f"DenseNet-121: {few:,}, {few / counts[50]:.0%} of ResNet-50")
+assert few == 7_978_856
 
 # %% [markdown]
 # ## 12 · SENet: turn the channels up and down
@@ -1390,7 +1394,8 @@ more = models.count_parameters(se50) - counts[50]
 gates = [(256, 3), (512, 4), (1024, 6), (2048, 3)]  # channels, blocks: C x C/16 and C/16 x C in each block
 products = sum(blocks * 2 * c * (c // 16) for c, blocks in gates)
 work = sum(row.multiply_adds for row in resnet_rows)
-print(f"{more:,} more parameters, {more / counts[50]:.1%}; {products:,} more multiply-adds in the products, {products / work:.2%}")
+print(f"{more:,} more parameters, {more / counts[50]:.1%}")
+print(f"{products:,} more multiply-adds in the products, {products / work:.2%}")
 assert models.count_parameters(se50) == 28_088_024 and more == products + sum(n * (c + c // 16) for c, n in gates)
 assert round(more / counts[50], 1) == 0.1 and products / work < 0.001
 
@@ -1402,11 +1407,12 @@ assert round(more / counts[50], 1) == 0.1 and products / work < 0.001
 # %%
 print(f"{'network':<12}{'parameters':>13}{'multiply-adds':>16}{'outputs, MiB':>14}")
 every = {}
-for name in ("LeNet-5", "ConvNetJS", "AlexNet", "ZFNet", "VGG-A", "VGG-D", "VGG-E", "GoogLeNet", "ResNet-18", "ResNet-50", "ResNet-152"):
+early, late = ("LeNet-5", "ConvNetJS", "AlexNet", "ZFNet", "VGG-A", "VGG-D", "VGG-E"), (18, 50, 152)
+for name in (*early, "GoogLeNet", *(f"ResNet-{depth}" for depth in late)):
     rows = shapes.table(*shapes.PRESETS[name])
     every[name] = tuple(sum(getattr(row, key) for row in rows) for key in ("parameters", "multiply_adds", "memory"))
     parameters, work, memory = every[name]
-    print(f"{name:<12}{parameters:>13,}{work:>16,}{memory / 2**20:>14.1f}")
+    print(f"{name:<12}{parameters:>13,}{work:>16,}{memory / 2**20:>14.2f}")
 assert every["GoogLeNet"][0] < every["ResNet-50"][0] < every["AlexNet"][0] < every["VGG-D"][0]
 assert every["AlexNet"][1] < every["GoogLeNet"][1] < every["ResNet-50"][1] < every["VGG-D"][1]
 

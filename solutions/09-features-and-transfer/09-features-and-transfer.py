@@ -147,7 +147,7 @@ first = {name: model.features[0].weight.detach().numpy()[:, 0] for name, model i
 gabors, likeness = nearest_gabors(first["after"])
 _, by_chance = nearest_gabors(first["before"])
 print(f"mean correlation with the nearest Gabor filter: {by_chance.mean():.2f} before training, {likeness.mean():.2f} after")
-assert likeness.mean() > by_chance.mean() + 0.08
+assert round(by_chance.mean(), 1) == 0.4 and round(likeness.mean(), 1) == 0.6
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(8.8, 3.8, columns=8, rows=3)
@@ -182,10 +182,10 @@ for row, (stage, some) in enumerate(maps.items()):
     for column, channel in enumerate(loudest, start=1):
         plot.image(axes[row, column], some[channel])
 plot.show(fig, "A digit four and the eight most active maps of each stage. In the first stage one sees the strokes, each map "
-          "on other sides of them; in the third, on 7 by 7, a few bright places.")
+          "on other sides of them; in the third, on 7 by 7, a few places only.")
 
 # %% [markdown]
-# The further in, the coarser the maps and the more selective: a map of the third stage is dark but for a few places.
+# The further in, the coarser the maps and the more selective: a map of the third stage is empty but for a few places.
 # What waits there? Ask the way Hubel and Wiesel did, with many pictures and one electrode: take one map, and look
 # for the test pictures, and the places in them, that it responds to most.
 #
@@ -208,6 +208,7 @@ assert window == 7 + 1 + 2 * 2 + 1 * 2 + 2 * 4 == 22
 with torch.no_grad():
     third = net.features(torch.tensor(low_test.x))
 peaks = third.amax((2, 3))
+assert len(low_test.x) == 180
 busiest = (peaks.std(0) / (peaks.mean(0) + 0.5)).argsort(descending=True)[:4].tolist()  # excited by some pictures only
 
 # %% tags=["demo", "hide-input"]
@@ -229,7 +230,7 @@ plot.show(fig, "Four maps of the third stage, and for each the nine test picture
 # others one digit fills the row, since with five classes and three layers a part may be all that it takes. From edges
 # to parts to wholes: that is what Zeiler and Fergus found in networks for ImageNet, and what decks a, c and d show.
 #
-# A warning goes with every such figure. We saw what excites a map *most*, among 179 pictures of five classes. What else
+# A warning goes with every such figure. We saw what excites a map *most*, among 180 pictures of five classes. What else
 # it would respond to, we did not ask.
 #
 # ## 4 · Occlusion: cover a part and look what changes
@@ -325,7 +326,8 @@ assert min(lowest) < 0.5 < max(lowest)
 def heat_map(ax, heat, picture, title="", highest=None, extent=None):
     """A map in colours over the outline of the strokes; extent says where in the picture it lies."""
     shown = ax.imshow(np.asarray(heat), cmap="cividis", vmin=0, vmax=highest, extent=extent)
-    ax.contour(np.asarray(picture[0]), [0.5], colors="white", linewidths=0.8)
+    for colour, width in (("#111111", 2.0), ("#fafafa", 0.8)):  # to be seen on either end of the scale, in either theme
+        ax.contour(np.asarray(picture[0]), [0.5], colors=colour, linewidths=width)
     h, w = picture.shape[1:]
     ax.set(xlim=(-0.5, w - 0.5), ylim=(h - 0.5, -0.5), xticks=[], yticks=[])
     ax.set_title(title, size=10)
@@ -553,7 +555,7 @@ for row, channel in enumerate(busiest[:2]):
     axes[2 * row, 0].set_ylabel(f"map {channel}")
     axes[2 * row + 1, 0].set_ylabel("deconvnet")
 plot.show(fig, "For two maps of the third stage the nine pictures that excite them most, and below each what the deconvnet "
-          "projects back: in a small region pixels that should be brighter, in red, and darker, in blue; alike along a row.")
+          "projects back: in a small region pixels that should be brighter, in orange, and darker, in blue; alike along a row.")
 
 # %% [markdown]
 # For one map the projections are alike from picture to picture, a small pattern of where there should be ink and where
@@ -894,6 +896,7 @@ for what, pictures in (("the same scanner", high), ("inverted", inverted_high)):
         print(f"{what:>16}, statistics {'kept still' if still else 'free to move'}: old digits {kept[what, still]:.1%}")
 assert kept["the same scanner", True] == kept["inverted", True] == accuracy(net, low_test)
 assert kept["the same scanner", False] > kept["inverted", False] + 0.1
+assert 0.15 < accuracy(net, low_test) - kept["inverted", False] < 0.35
 
 # %% [markdown]
 # ### Exercise: `freeze_backbone`
