@@ -9,8 +9,9 @@ import binascii
 import functools
 import re
 
+from bleach.css_sanitizer import CSSSanitizer
+from bleach.sanitizer import ALLOWED_PROTOCOLS, Cleaner
 from nbconvert.filters import markdown2html
-from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat.v4 import new_output
 
 from autograder.sandbox.protocol import ProtocolError, clean_text
@@ -22,14 +23,15 @@ MAX_HTML_OF_A_CELL = 1_000_000
 HTML = ("text/html", "text/markdown")
 TAGS = re.findall(
     r"\w+",
-    """a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li
-    mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul var""",
+    """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6
+    hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul
+    var""",
 )
 ACTIVE_TEX = re.compile(r"\\(href|url|require|class|cssId|style|unicode|data|htmlData|htmlClass|htmlStyle|htmlId)\b")
 """What MathJax, which formgrader loads, would make links and attributes of."""
 ATTRIBUTES = {
     "*": ["class", "style", "title", "role", "aria-label"],
-    "a": ["href"],
+    "img": ["alt"],
     "td": ["colspan", "rowspan"],
     "th": ["colspan", "rowspan", "scope"],
 }
@@ -63,16 +65,27 @@ def error(name, message):
     return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
 
 
+ADDRESSES = {("a", "href"): r"(?i)(https?:|mailto:|#).*", ("img", "src"): r"data:image/png;base64,[A-Za-z0-9+/=\s]+"}
+"""Where a link may lead; and of pictures those alone that are in the page."""
+
+
+def _is_allowed(tag, name, value):
+    if address := ADDRESSES.get((tag, name)):
+        return re.fullmatch(address, value, re.DOTALL) is not None
+    return name in ATTRIBUTES["*"] or name in ATTRIBUTES.get(tag, ())
+
+
 @functools.cache
-def _sanitizer():
-    return SanitizeHTML(tags=TAGS, attributes=ATTRIBUTES, strip=True)
+def _cleaner():
+    protocols = {*ALLOWED_PROTOCOLS, "data"}
+    return Cleaner(TAGS, _is_allowed, protocols, strip=True, css_sanitizer=CSSSanitizer())
 
 
 def inert_html(html):
     """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts."""
     # Their text would remain as text.
     html = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", html)
-    return _inert_tex(_sanitizer().sanitize_html_tags(html))
+    return _inert_tex(_cleaner().clean(html))
 
 
 def _inert_tex(text):

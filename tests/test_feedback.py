@@ -85,6 +85,23 @@ def test_no_other_text_acts_either(text):
     assert alive(outputs.inert_html(text)) == []
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "data:text/html,<b>",
+        "data:image/svg+xml;base64,PHN2Zz4=",
+        "https://example.org/seen.png",
+        "x.png",
+        " data:image/png;base64,AA,",
+    ],
+)
+def test_pictures_come_from_the_page_itself(address):
+    assert "src" not in outputs.inert_html(f'<img alt="seen" src="{address}">')
+    assert "href" not in outputs.inert_html('<a href="data:image/png;base64,AAAA">link</a>')
+    kept = '<img alt="kept" src="data:image/png;base64,iVBORw0KGgo=">'
+    assert outputs.inert_html(kept) == kept
+
+
 @pytest.mark.parametrize("kind", ["text/html", "text/markdown"])
 def test_what_is_harmless_stays(kind):
     table = "<table><tr><td>3</td></tr></table>\n\n**bold** <b>bold</b>" if kind == "text/markdown" else "<b>bold</b>"

@@ -232,7 +232,11 @@ def torch_line(layer):
 
 
 def keras_line(layer):
-    """A Keras layer, or a few, that do the same, as code; or a comment that says why Keras has none."""
+    """A Keras layer, or a few, that do the same, as code; or a comment that says why Keras has none.
+
+    By the documentation of Keras 3: "same" puts the odd zero last, strides and dilation exclude each other, pooling
+    pads with "same" alone, and a transposed convolution is cut only from outside.
+    """
     kind, sides = layer["kind"], [_side(layer, axis) for axis in (0, 1)]
     steps, spread = pair(layer["stride"]), pair(layer["dilation"])
     if kind == POOL and spread != [1, 1]:

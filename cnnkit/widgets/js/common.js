@@ -374,7 +374,7 @@ export function grid(options) {
     const [value, words, isPadding, isHatched] = [values[i][j], spoken[i][j], padding(i, j), hatched?.(i, j)];
     const [x, y] = [2 + j * cell, 2 + i * cell];
     const box = `x="${x}" y="${y}" width="${cell}" height="${cell}"`;
-    const size = Math.min(0.42 * cell, (1.5 * cell) / Math.max(2, words.length)).toFixed(1);
+    const size = Math.min(0.42 * cell, (1.2 * cell) / Math.max(2, words.length)).toFixed(1);
     const chosen = i === at[0] && j === at[1];
     const about = [`row ${i}, column ${j}: ${words}`, isPadding && "padding", isHatched && "not used"].filter(Boolean).join(", ");
     const role = pick ? ` role="gridcell" data-key="${key}:${i},${j}" data-cell="${i},${j}" aria-label="${safe(about)}" aria-selected="${chosen}" tabindex="${chosen ? 0 : -1}" data-lm-suppress-shortcuts="true"` : "";

@@ -57,7 +57,7 @@ export function compute(lab) {
 // The view
 
 const INPUTS = ["cell", "prefers", "stimulus", "angle", "position", "phase"];
-const CURVE = { width: 420, height: 170, left: 52, right: 22, bottom: 36, top: 10 };
+const CURVE = { height: 170, left: 52, right: 22, bottom: 36, top: 10 };
 
 export default explainer({
   name: "Recording from a cell",
@@ -85,6 +85,12 @@ export default explainer({
     const figure = (label, node) => h("figure", {}, h("figcaption", {}, label), node);
     const ownFigure = figure("The cell's field", own);
     ui.stage.append(h("div", { class: "flow top" }, h("div", { class: "flow top pair" }, figure("The retina", seen), ownFigure), h("div", { class: "pile" }, spikes, curve)));
+    // The chart is drawn as wide as there is room, which a notebook gives after the first drawing.
+    let room = 0;
+    new ResizeObserver(([{ contentRect }]) => {
+      if (room !== contentRect.width) ui.changed();
+      room = contentRect.width;
+    }).observe(ui.stage);
     return () => {
       const lab = ui.state(INPUTS);
       const result = compute(lab);
@@ -103,8 +109,9 @@ export default explainer({
       ownFigure.hidden = !fieldShown;
       paint(own, even, (value) => mix(value / most));
       own.setAttribute("aria-label", `The field prefers ${lab.prefers} degrees`);
-      spikes.replaceChildren(figure("One second of spikes", train(result.rate, lab)));
-      curve.replaceChildren(figure(`Tuning curve: ${recorded.size} of ${result.curve.length} angles recorded`, plot(recorded, whole ? result.curve : null, lab.angle)));
+      const width = clamp(room - 8, 260, 420);
+      spikes.replaceChildren(figure("One second of spikes", train(result.rate, lab, width)));
+      curve.replaceChildren(figure(`Tuning curve: ${recorded.size} of ${result.curve.length} angles recorded`, plot(recorded, whole ? result.curve : null, lab.angle, width)));
     };
   },
 });
@@ -125,7 +132,7 @@ function paint(canvas, values, colour) {
 }
 
 // Spikes at random times, the same ones for the same picture.
-function train(rate, lab) {
+function train(rate, lab, width) {
   let state = [...JSON.stringify(lab)].reduce((hash, letter) => (Math.imul(hash, 31) + letter.charCodeAt(0)) | 0, 7);
   const random = () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -134,15 +141,15 @@ function train(rate, lab) {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
   const times = range(1000).filter(() => random() < rate / 1000);
-  const { width, left, right } = CURVE;
+  const { left, right } = CURVE;
   const x = (ms) => left + (ms / 1000) * (width - left - right);
   return s("svg", { class: "chart", width, height: 34, viewBox: `0 0 ${width} 34`, role: "img", "aria-label": `${times.length} spikes in one second` },
     s("line", { x1: left, x2: width - right, y1: 30, y2: 30, class: "line" }),
     times.map((ms) => s("line", { x1: x(ms), x2: x(ms), y1: 4, y2: 28, class: "line" })));
 }
 
-function plot(recorded, whole, angle) {
-  const { width, height, left, right, bottom, top } = CURVE;
+function plot(recorded, whole, angle, width) {
+  const { height, left, right, bottom, top } = CURVE;
   const x = (degrees) => left + (degrees / 175) * (width - left - right);
   const y = (rate) => height - bottom - (Math.min(rate, 70) / 70) * (height - bottom - top);
   const points = [...recorded].sort(([a], [b]) => a - b);

@@ -367,7 +367,9 @@ function suggestions(ui, result) {
 }
 
 function lines(result) {
-  return h("div", {}, h("pre", { "aria-label": "PyTorch" }, result.torch), h("pre", { "aria-label": "Keras" }, result.keras));
+  return h("div", {},
+    h("pre", { "aria-label": "PyTorch" }, result.torch), h("pre", { "aria-label": "Keras" }, result.keras),
+    h("p", { class: "quiet" }, "The course's tests run the first line in PyTorch; the second they hold to the sizes that Keras documents."));
 }
 
 // A strip of positions with the windows below it; of a long side only its two ends.
