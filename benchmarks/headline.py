@@ -41,7 +41,7 @@ HEADINGS = {
         "99.2 % with distortions (LeCun et al., 1998)",
     ),
     "convnetjs": (
-        "ConvNetJS's network, 15 epochs",
+        "ConvNetJS's network, 6 epochs",
         "CIFAR-10",
         "none for this network; its page: about 90 % state of the art, 94 % human (read 2015)",
     ),
@@ -317,7 +317,7 @@ def mirror_and_shift(x):
 
 def convnetjs(seeds, device):
     adam = lambda model: torch.optim.Adam(model.parameters(), lr=0.004)
-    yield from to_the_end("convnetjs", device, *cifar(seeds, device, models.convnetjs, adam, 15, 128))
+    yield from to_the_end("convnetjs", device, *cifar(seeds, device, models.convnetjs, adam, 6, 128))
 
 
 def resnet(seeds, device):

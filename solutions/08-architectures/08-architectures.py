@@ -57,7 +57,7 @@ from cnnkit import data, oracle, plot, train, widgets
 # ## 1 · The challenge: five guesses
 #
 # From 2010 to 2017 there was a yearly competition, the ImageNet Large Scale Visual Recognition Challenge
-# (**ILSVRC**): 1.2 million training pictures, 1000 classes, 100 000 test pictures. Many pictures show several
+# (**ILSVRC**): 1.2 million training pictures, 1000 classes, 100 000 test pictures (in 2010, 150 000). Many show several
 # things and have one label, so a network was allowed **five guesses**. It is wrong where the label is among
 # none of them: the **top-5 error**.
 #
@@ -600,7 +600,7 @@ reader = models.lenet5(classes=11)
 history = train.fit(reader, train_windows, epochs=6, batch_size=32, device="cpu", progress=False)
 scores = train.predict(reader, test_windows[0], device="cpu").numpy()
 right = scores.argmax(1) == test_windows[1]
-print(f"right on windows of unseen writers: {right.mean():.1%}")
+print(f"right on windows of the test digits: {right.mean():.1%}")
 assert right.mean() > 0.85
 
 # %% [markdown]
@@ -739,8 +739,7 @@ def average_predictions(model, crops):
 check("average_predictions", average_predictions)
 
 # %% [markdown]
-# Does voting help? Take LeNet-5 from section 5 and the digits of its unseen writers, each somewhere near the
-# middle of 36 × 36.
+# Does voting help? Take LeNet-5 from section 5 and the test digits, each somewhere near the middle of 36 × 36.
 #
 # **Predict.** One crop of the centre, the vote of five crops, the vote of ten: put the three in order.
 #
