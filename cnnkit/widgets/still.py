@@ -119,7 +119,7 @@ def _cell(value, limit, is_hatched, is_framed):
         style, words = f"{style}background:{_HATCH};", f"<s>{words}</s>"
     elif not isinstance(value, str) and limit:
         share = min(abs(value) / limit, 1)
-        style += f"background:rgba({_WARM if value > 0 else _COLD},{0.45 * share:.2f});"
+        style += f"background-color:rgba({_WARM if value > 0 else _COLD},{0.45 * share:.2f});"
     if is_framed:
         style, words = f"{style}outline:2px solid currentColor;outline-offset:-2px;", f"<b>{words}</b>"
     return f'<td style="{style}">{words}</td>'

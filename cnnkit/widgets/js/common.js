@@ -36,7 +36,8 @@ export function number(value) {
 export const short = (value, digits = 2) => signed(String(Number(value.toFixed(digits)) + 0));
 
 // Numbers as words, with the signs between them.
-export const added = (terms) => terms.map((term, n) => (n === 0 ? term : term.startsWith("−") ? `− ${term.slice(1)}` : `+ ${term}`)).join(" ");
+export const added = (terms) =>
+  terms.map((term, n) => (n === 0 ? term : term.startsWith("−") ? `− ${term.slice(1)}` : `+ ${term}`)).join(" ");
 
 // A number with a thin gap between thousands.
 export const thousands = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
@@ -88,6 +89,7 @@ class Ui {
     this.model = model;
     this.controls = [];
     this.faults = new Map();
+    this.held = {};
     this.said = "";
     this.timer = null;
     this.bar = h("div", { class: "bar" });
@@ -119,7 +121,7 @@ class Ui {
   // The sentence that sums up the drawing; read aloud by screen readers when it changes.
   say(text, isProblem = false) {
     const fault = [...this.faults.values()][0];
-    const words = (fault ?? text).replace(/(\(\d+,) (?=\d+\))/g, "$1\u00a0");  // a place stays in one line
+    const words = (fault ?? text).replace(/(\(\d+,) (?=\d+\))/g, "$1\u00a0"); // a place stays in one line
     this.result.classList.toggle("problem", Boolean(fault) || isProblem);
     if (words !== this.said) this.result.textContent = this.said = words;
   }
@@ -147,7 +149,13 @@ class Ui {
   // A field for a number, which `read()` takes from the model and `write(value)` puts there. What is no such number is
   // refused in a sentence, and the model keeps what it has.
   number(label, { read, write, key, min = null, max = 1e9, whole = true, bare = false, where, shown }) {
-    const input = h("input", { type: "number", step: whole ? 1 : "any", min, "data-trait": key, "aria-label": bare && label });
+    const input = h("input", {
+      type: "number",
+      step: whole ? 1 : "any",
+      min,
+      "data-trait": key,
+      "aria-label": bare && label,
+    });
     const fault = (words) => {
       if (words) this.faults.set(key, words);
       else this.faults.delete(key);
@@ -156,7 +164,8 @@ class Ui {
     };
     input.addEventListener("input", () => {
       const value = Number(input.value);
-      if (input.value === "" || !(whole ? Number.isInteger(value) : Number.isFinite(value))) fault(`${label}: a ${whole ? "whole " : ""}number goes here.`);
+      if (input.value === "" || !(whole ? Number.isInteger(value) : Number.isFinite(value)))
+        fault(`${label}: a ${whole ? "whole " : ""}number goes here.`);
       else if (Math.abs(value) > max) fault(`${label}: at most ${max}.`);
       else {
         fault("");
@@ -171,7 +180,8 @@ class Ui {
     const node = bare ? input : this.labelled(label, input);
     const refresh = () => {
       node.hidden = shown ? !shown() : false;
-      if (!node.hidden && !this.faults.has(key) && (input.value === "" || Number(input.value) !== read())) input.value = read();
+      if (!node.hidden && !this.faults.has(key) && (input.value === "" || Number(input.value) !== read()))
+        input.value = read();
     };
     return this.add({ node, refresh }, where);
   }
@@ -183,7 +193,12 @@ class Ui {
       if (axis !== null) all[axis] = value;
       this.set({ [name]: axis === null ? value : all });
     };
-    return this.number(label, { read: () => pair(this.get(name))[axis ?? 0], write, key: axis === null ? name : `${name}-${axis}`, ...options });
+    return this.number(label, {
+      read: () => pair(this.get(name))[axis ?? 0],
+      write,
+      key: axis === null ? name : `${name}-${axis}`,
+      ...options,
+    });
   }
 
   slider(name, label, { min, max, step = 1, words = String, where, disabled } = {}) {
@@ -208,7 +223,11 @@ class Ui {
   // `options`: values, or [value, label] pairs.
   choice(name, label, options, { where, onchange, shown } = {}) {
     const entries = options.map((option) => (Array.isArray(option) ? option : [option, option]));
-    const input = h("select", { "data-trait": name }, entries.map(([value, text]) => h("option", { value }, text)));
+    const input = h(
+      "select",
+      { "data-trait": name },
+      entries.map(([value, text]) => h("option", { value }, text)),
+    );
     input.addEventListener("change", () => (onchange ? onchange(input.value) : this.set({ [name]: input.value })));
     const node = this.labelled(label, input);
     const refresh = () => {
@@ -220,7 +239,12 @@ class Ui {
 
   // A choice among named presets; `current()` names the one that there is, or "" for one of the user's own.
   presets(label, names, current, choose) {
-    const input = h("select", { "data-key": "preset" }, h("option", { value: "" }, "your own"), names.map((name) => h("option", { value: name }, name)));
+    const input = h(
+      "select",
+      { "data-key": "preset" },
+      h("option", { value: "" }, "your own"),
+      names.map((name) => h("option", { value: name }, name)),
+    );
     input.addEventListener("change", () => input.value && choose(input.value));
     return this.add({ node: this.labelled(label, input), refresh: () => (input.value = current()) });
   }
@@ -287,6 +311,20 @@ class Ui {
     this.player(() => step(1), { where: buttons });
   }
 
+  // A grid whose numbers can be changed: those of the trait `name`.
+  changeable(name, values, options) {
+    const pick = (...place) => {
+      this.held[name] = place;
+      this.changed();
+    };
+    const turn = (i, j, by) => {
+      const rows = structuredClone(values);
+      rows[i][j] += by;
+      this.set({ [name]: rows });
+    };
+    return grid({ key: name, values, at: this.held[name], pick, turn, ...options });
+  }
+
   // Says the problem in the place of a drawing, if there is one.
   refuses({ problem }) {
     if (!problem) return false;
@@ -336,7 +374,10 @@ export const patchAt = (rows, i, j, kh, kw) => rows.slice(i, i + kh).map((row) =
 export const turned = (kernel) => [...kernel].reverse().map((row) => [...row].reverse());
 export const times = (a, b) => a.map((row, i) => row.map((value, j) => value * b[i][j]));
 export const total = (rows) => sum(rows.map(sum));
-export const inside = ([i, j], kh, kw) => (r, c) => r >= i && r < i + kh && c >= j && c < j + kw;
+export const inside =
+  ([i, j], kh, kw) =>
+  (r, c) =>
+    r >= i && r < i + kh && c >= j && c < j + kw;
 export const orOnes = (given, rows, columns) => range(rows).map((i) => range(columns).map((j) => given[i]?.[j] ?? 1));
 export const windowCount = (n, k, stride) => Math.floor((n - k) / stride) + 1;
 
@@ -363,8 +404,10 @@ export function refuse({ sides, kernel, stride, pad, largestSide = 16 }) {
 //   turn(i, j, step): what + and - do to that cell; it is then chosen by a click, since pointing would move on
 export function grid(options) {
   const { key, label, values, cell = 32, limit = largest(values.flat().filter(Number.isFinite)), ring = 0 } = options;
-  const { hatched, frame, soft, at = [0, 0], pick, turn, faded, digits = 2 } = options;
+  const { hatched, frame, soft, pick, turn, faded, digits = 2 } = options;
   const [rows, columns] = [values.length, values[0]?.length ?? 0];
+  // One cell can always be reached, even if the array has become smaller.
+  const at = [rows, columns].map((side, axis) => clamp(options.at?.[axis] ?? 0, 0, side - 1));
   const [width, height] = [columns * cell + 4, rows * cell + 4];
   const hatch = unique("hatch");
   const spoken = values.map((line) => line.map((value) => (typeof value === "number" ? short(value, digits) : value)));
@@ -376,16 +419,38 @@ export function grid(options) {
     const box = `x="${x}" y="${y}" width="${cell}" height="${cell}"`;
     const size = Math.min(0.42 * cell, (1.2 * cell) / Math.max(2, words.length)).toFixed(1);
     const chosen = i === at[0] && j === at[1];
-    const about = [`row ${i}, column ${j}: ${words}`, isPadding && "padding", isHatched && "not used"].filter(Boolean).join(", ");
-    const role = pick ? ` role="gridcell" data-key="${key}:${i},${j}" data-cell="${i},${j}" aria-label="${safe(about)}" aria-selected="${chosen}" tabindex="${chosen ? 0 : -1}" data-lm-suppress-shortcuts="true"` : "";
-    return `<g${role}${faded?.(i, j) ? ' class="faded"' : ""}><rect ${box} class="cell ${soft?.(i, j) ? 'soft"/>' : ground(value, limit)}`
-      + (isPadding ? `<rect ${box} class="padding"/>` : "") + (isHatched ? `<rect ${box} fill="url(#${hatch})"/>` : "")
-      + `<text x="${x + cell / 2}" y="${y + cell / 2}" font-size="${size}"${isPadding ? ' class="dim"' : ""}>${safe(words)}</text></g>`;
+    const about = [`row ${i}, column ${j}: ${words}`, isPadding && "padding", isHatched && "not used"]
+      .filter(Boolean)
+      .join(", ");
+    const role =
+      ` role="gridcell" aria-label="${safe(about)}" aria-selected="${chosen}" tabindex="${chosen ? 0 : -1}"` +
+      ` data-key="${key}:${i},${j}" data-cell="${i},${j}" data-lm-suppress-shortcuts="true"`;
+    const middle = `x="${x + cell / 2}" y="${y + cell / 2}" font-size="${size}"`;
+    return (
+      `<g${pick ? role : ""}${faded?.(i, j) ? ' class="faded"' : ""}>` +
+      `<rect ${box} class="cell ${soft?.(i, j) ? 'soft"/>' : ground(value, limit)}` +
+      (isPadding ? `<rect ${box} class="padding"/>` : "") +
+      (isHatched ? `<rect ${box} fill="url(#${hatch})"/>` : "") +
+      `<text ${middle}${isPadding ? ' class="dim"' : ""}>${safe(words)}</text></g>`
+    );
   };
-  const each = (write) => range(rows).map((i) => range(columns).map((j) => write(i, j)).join(""));
   const told = pick ? label : `${label}: ${spoken.map((line) => line.join(" ")).join("; ")}`;
-  const svg = s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: pick ? "grid" : "img", "aria-label": told });
-  svg.innerHTML = `<g aria-hidden="true">${hatched ? hatchPattern(hatch).outerHTML : ""}</g>${each(draw).map((line) => `<g${pick ? ' role="row"' : ""}>${line}</g>`).join("")}<g aria-hidden="true">${frame ? outlines(rows, columns, cell, frame) : ""}${turn ? `<rect x="${5 + at[1] * cell}" y="${5 + at[0] * cell}" width="${cell - 6}" height="${cell - 6}" class="held"/>` : ""}</g>`;
+  const svg = s("svg", {
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    role: pick ? "grid" : "img",
+    "aria-label": told,
+  });
+  const lines = range(rows).map((i) => {
+    const cells = range(columns).map((j) => draw(i, j));
+    return `<g${pick ? ' role="row"' : ""}>${cells.join("")}</g>`;
+  });
+  const [x, y, side] = [5 + at[1] * cell, 5 + at[0] * cell, cell - 6];
+  const held = turn ? `<rect x="${x}" y="${y}" width="${side}" height="${side}" class="held"/>` : "";
+  const frames = frame ? outlines(rows, columns, cell, frame) : "";
+  const pattern = hatched ? hatchPattern(hatch).outerHTML : "";
+  svg.innerHTML = `<g aria-hidden="true">${pattern}</g>${lines.join("")}<g aria-hidden="true">${frames}${held}</g>`;
   if (pick) walk(svg, rows, columns, pick, turn);
   return h("figure", { class: "grid" }, h("figcaption", {}, label), svg, turn && turns(key, label, at, turn));
 }
@@ -400,16 +465,32 @@ function outlines(rows, columns, cell, frame) {
       if (!name) continue;
       const [left, top] = [2 + j * cell, 2 + i * cell];
       const edge = (di, dj, line) => (names[i + di]?.[j + dj] === name ? "" : line);
-      paths[name] = (paths[name] ?? "") + edge(-1, 0, `M${left} ${top + 1.5}h${cell}`) + edge(1, 0, `M${left} ${top + cell - 1.5}h${cell}`)
-        + edge(0, -1, `M${left + 1.5} ${top}v${cell}`) + edge(0, 1, `M${left + cell - 1.5} ${top}v${cell}`);
+      paths[name] =
+        (paths[name] ?? "") +
+        edge(-1, 0, `M${left} ${top + 1.5}h${cell}`) +
+        edge(1, 0, `M${left} ${top + cell - 1.5}h${cell}`) +
+        edge(0, -1, `M${left + 1.5} ${top}v${cell}`) +
+        edge(0, 1, `M${left + cell - 1.5} ${top}v${cell}`);
     }
   }
-  return Object.entries(paths).map(([name, path]) => `<path d="${path}" class="frame ${name}"/>`).join("");
+  return Object.entries(paths)
+    .map(([name, path]) => `<path d="${path}" class="frame ${name}"/>`)
+    .join("");
 }
 
 // What the keys + and - do, for a mouse or a finger.
 function turns(key, label, [i, j], turn) {
-  const button = (sign_, words, step) => h("button", { type: "button", "data-key": `${key}:${sign_}`, "aria-label": `${label}: ${words} at row ${i}, column ${j}`, onclick: () => turn(i, j, step) }, sign_);
+  const button = (sign_, words, step) =>
+    h(
+      "button",
+      {
+        type: "button",
+        "data-key": `${key}:${sign_}`,
+        "aria-label": `${label}: ${words} at row ${i}, column ${j}`,
+        onclick: () => turn(i, j, step),
+      },
+      sign_,
+    );
   return h("div", { class: "turns" }, button("−", "one less", -1), button("+", "one more", 1));
 }
 
@@ -423,7 +504,11 @@ function ground(value, limit) {
 }
 
 export const hatchPattern = (id) =>
-  s("pattern", { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" }));
+  s(
+    "pattern",
+    { id, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    s("line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" }),
+  );
 
 // Arrow keys, Home and End, and the pointer choose among the cells of a grid.
 function walk(svg, rows, columns, pick, turn) {
@@ -438,7 +523,8 @@ function walk(svg, rows, columns, pick, turn) {
       turn(...here, step);
       return;
     }
-    const [di, dj] = STEP[event.key] ?? (event.key === "Home" ? [0, -columns] : event.key === "End" ? [0, columns] : [null, null]);
+    const [di, dj] =
+      STEP[event.key] ?? (event.key === "Home" ? [0, -columns] : event.key === "End" ? [0, columns] : [null, null]);
     if (di === null) return;
     event.preventDefault();
     const [i, j] = [clamp(here[0] + di, 0, rows - 1), clamp(here[1] + dj, 0, columns - 1)];
@@ -466,7 +552,8 @@ let pointedAt = "";
 
 // Things side by side, wrapping where the page is narrow; a sign stays with what comes after it.
 export const row = (...children) => h("div", { class: "flow" }, ...children);
-export const after = (text, ...things) => h("div", { class: "after" }, h("div", { class: "sign", "aria-hidden": "true" }, text), ...things);
+export const after = (text, ...things) =>
+  h("div", { class: "after" }, h("div", { class: "sign", "aria-hidden": "true" }, text), ...things);
 export const TINTS = "Orange numbers are above 0, blue ones below.";
 
 // A model for pages without a kernel.
@@ -493,6 +580,9 @@ export class PageModel {
   }
 
   off(event, act) {
-    this.listeners.set(event, (this.listeners.get(event) ?? []).filter((other) => other !== act));
+    this.listeners.set(
+      event,
+      (this.listeners.get(event) ?? []).filter((other) => other !== act),
+    );
   }
 }

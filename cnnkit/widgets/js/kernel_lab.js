@@ -30,7 +30,8 @@ function findProblem(image, kernel) {
   const [height, width] = [image.length, image.length ? image[0].length : 0];
   if (kernel.length !== 3 || kernel.some((line) => line.length !== 3)) return "The kernel must be 3 × 3.";
   if (Math.min(height, width) < 3) return `A window of 3 does not fit into ${height} × ${width}.`;
-  if (Math.max(height, width) > LARGEST) return `${height} × ${width} pixels are too many; up to ${LARGEST} × ${LARGEST} can be shown.`;
+  if (Math.max(height, width) > LARGEST)
+    return `${height} × ${width} pixels are too many; up to ${LARGEST} × ${LARGEST} can be shown.`;
   return "";
 }
 
@@ -40,15 +41,32 @@ export default explainer({
   name: "Kernel lab",
   build(ui) {
     const near = (a, b) => a.every((line, i) => line.every((value, j) => Math.abs(value - b[i][j]) < 1e-9));
-    const preset = () => Object.entries(ui.get("presets")).find(([, kernel]) => near(kernel, ui.get("kernel")))?.[0] ?? "";
+    const preset = () =>
+      Object.entries(ui.get("presets")).find(([, kernel]) => near(kernel, ui.get("kernel")))?.[0] ?? "";
     ui.presets("Kernel", Object.keys(ui.get("presets")), preset, (name) => ui.set({ kernel: ui.get("presets")[name] }));
-    ui.check("turn the kernel by 180° (a true convolution)", () => ui.get("flip"), (flip) => ui.set({ flip }), { key: "flip" });
+    ui.check(
+      "turn the kernel by 180° (a true convolution)",
+      () => ui.get("flip"),
+      (flip) => ui.set({ flip }),
+      { key: "flip" },
+    );
 
     const weights = h("fieldset", { class: "kernel" }, h("legend", {}, "Weights"));
     for (const i of range(3)) {
       for (const j of range(3)) {
-        const write = (value) => ui.set({ kernel: ui.get("kernel").map((line, r) => line.map((old, c) => (r === i && c === j ? value : old))) });
-        ui.number(`Weight, row ${i}, column ${j}`, { read: () => Number((ui.get("kernel")[i]?.[j] ?? 0).toFixed(4)), write, key: `kernel-${i}-${j}`, max: 1e6, whole: false, bare: true, where: weights });
+        const write = (value) =>
+          ui.set({
+            kernel: ui.get("kernel").map((line, r) => line.map((old, c) => (r === i && c === j ? value : old))),
+          });
+        ui.number(`Weight, row ${i}, column ${j}`, {
+          read: () => Number((ui.get("kernel")[i]?.[j] ?? 0).toFixed(4)),
+          write,
+          key: `kernel-${i}-${j}`,
+          max: 1e6,
+          whole: false,
+          bare: true,
+          where: weights,
+        });
       }
     }
     const [before, after] = [h("canvas", { role: "img" }), h("canvas", { role: "img" })];
@@ -65,13 +83,18 @@ export default explainer({
         return;
       }
       const name = preset() || "your own kernel";
-      ui.say(`${name[0].toUpperCase()}${name.slice(1)}${lab.flip ? ", turned" : ""}: the weights sum to ${short(result.total)}, the output runs from ${short(result.low)} to ${short(result.high)}`);
+      ui.say(
+        `${name[0].toUpperCase()}${name.slice(1)}${lab.flip ? ", turned" : ""}: the weights sum to ${short(result.total)}, the output runs from ${short(result.low)} to ${short(result.high)}`,
+      );
       if (shown !== lab.image) paint(before, lab.image, (value) => value);
       shown = lab.image;
       before.setAttribute("aria-label", `The picture before, ${lab.image.length} by ${lab.image[0].length} pixels`);
       const most = Math.max(Math.abs(result.low), Math.abs(result.high)) || 1;
       paint(after, result.output, result.signed ? (value) => 0.5 + (0.5 * value) / most : (value) => value);
-      after.setAttribute("aria-label", `The picture after ${name}: values from ${short(result.low)} to ${short(result.high)}`);
+      after.setAttribute(
+        "aria-label",
+        `The picture after ${name}: values from ${short(result.low)} to ${short(result.high)}`,
+      );
       told.textContent = result.signed
         ? "Weights that sum to 0 give 0 where the picture is even: gray is 0, brighter is positive, darker is negative."
         : "Drawn from black, 0, to white, 1; what lies outside is cut off.";

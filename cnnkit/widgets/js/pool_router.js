@@ -1,4 +1,20 @@
-import { TINTS, after, clamp, explainer, grid, h, inside, orOnes, patchAt, range, refuse, row, short, total, windowCount } from "./common.js";
+import {
+  TINTS,
+  after,
+  clamp,
+  explainer,
+  grid,
+  h,
+  inside,
+  orOnes,
+  patchAt,
+  range,
+  refuse,
+  row,
+  short,
+  total,
+  windowCount,
+} from "./common.js";
 
 // The arithmetic, as in routing.py
 
@@ -25,7 +41,16 @@ export function compute({ x, dout: given, size, stride, mode, at }) {
       for (const [r, c] of places) dx[r][c] += dout[i][j] / places.length;
     }
   }
-  return { problem: "", output, dout, sources, dx, given: total(dout), kept: total(dx), at: [clamp(at[0], 0, rows - 1), clamp(at[1], 0, columns - 1)] };
+  return {
+    problem: "",
+    output,
+    dout,
+    sources,
+    dx,
+    given: total(dout),
+    kept: total(dx),
+    at: [clamp(at[0], 0, rows - 1), clamp(at[1], 0, columns - 1)],
+  };
 }
 
 // The view
@@ -36,11 +61,15 @@ export default explainer({
   name: "Pooling, there and back",
   build(ui) {
     let result;
-    let held = [0, 0];
-    ui.choice("mode", "Pooling", [["max", "largest"], ["mean", "mean"]]);
+    ui.choice("mode", "Pooling", [
+      ["max", "largest"],
+      ["mean", "mean"],
+    ]);
     ui.whole("size", "Window F", { min: 1 });
     ui.whole("stride", "Stride S", { min: 1 });
-    ui.button("New numbers", () => ui.set({ x: ui.get("x").map((line) => line.map(() => Math.floor(Math.random() * 10))) }));
+    ui.button("New numbers", () =>
+      ui.set({ x: ui.get("x").map((line) => line.map(() => Math.floor(Math.random() * 10))) }),
+    );
     const look = (i, j) => ui.set({ at: [i, j] });
     return () => {
       const layer = ui.state(INPUTS);
@@ -55,24 +84,47 @@ export default explainer({
       const share = result.dout[i][j] / places.length;
       const values = patchAt(layer.x, i * stride, j * stride, size, size).flat();
       const tied = mode === "max" && values.filter((value) => value === result.output[i][j]).length > 1;
-      const where = mode === "max" ? `it came from (${places[0].join(", ")})${tied ? ", the first of equals" : ""}, which gets all of dL/dy, ${short(share)}` : `all ${places.length} of its window get ${short(share)} each`;
+      const where =
+        mode === "max"
+          ? `it came from (${places[0].join(", ")})${tied ? ", the first of equals" : ""}, which gets all of dL/dy, ${short(share)}`
+          : `all ${places.length} of its window get ${short(share)} each`;
       ui.say(`Output (${i}, ${j}) = ${short(result.output[i][j])}: ${where}`);
-      const hold = (r, c) => {
-        held = [r, c];
-        ui.changed();
-      };
-      const change = (name, rows) => (r, c, by) => {
-        const next = structuredClone(rows);
-        next[r][c] += by;
-        ui.set({ [name]: next });
-      };
-      const x = grid({ key: "x", label: "Input x", values: layer.x, at: held, pick: hold, turn: change("x", layer.x), frame: (r, c) => (isSource(r, c) ? "warm" : inWindow(r, c) ? "cold" : null), hatched: (r, c) => r >= (result.output.length - 1) * stride + size || c >= (result.output[0].length - 1) * stride + size });
-      const y = grid({ key: "y", label: "Output y: choose one", values: result.output, cell: 40, at: [i, j], pick: look, frame: chosen });
-      const dout = grid({ key: "dout", label: "dL/dy", values: result.dout, cell: 40, at: [i, j], pick: look, turn: change("dout", result.dout), frame: chosen });
-      const dx = grid({ key: "dx", label: "dL/dx", values: result.dx, frame: (r, c) => (isSource(r, c) ? "warm" : inWindow(r, c) ? "cold" : null) });
+      const x = ui.changeable("x", layer.x, {
+        label: "Input x",
+        frame: (r, c) => (isSource(r, c) ? "warm" : inWindow(r, c) ? "cold" : null),
+        hatched: (r, c) =>
+          r >= (result.output.length - 1) * stride + size || c >= (result.output[0].length - 1) * stride + size,
+      });
+      const y = grid({
+        key: "y",
+        label: "Output y: choose one",
+        values: result.output,
+        cell: 40,
+        at: [i, j],
+        pick: look,
+        frame: chosen,
+      });
+      const dout = ui.changeable("dout", result.dout, {
+        label: "dL/dy",
+        cell: 40,
+        at: [i, j],
+        pick: look,
+        frame: chosen,
+      });
+      const dx = grid({
+        key: "dx",
+        label: "dL/dx",
+        values: result.dx,
+        frame: (r, c) => (isSource(r, c) ? "warm" : inWindow(r, c) ? "cold" : null),
+      });
       ui.stage.replaceChildren(
-        row(x, after("→", y)), row(dx, after("←", dout)),
-        h("p", { class: "quiet" }, `dL/dy sums to ${short(result.given)}, dL/dx to ${short(result.kept)}: pooling moves gradients and loses none. Solid frame: where the output came from; dashed: the rest of its window. In x and dL/dy, choose a number; + and − change it. ${TINTS}`),
+        row(x, after("→", y)),
+        row(dx, after("←", dout)),
+        h(
+          "p",
+          { class: "quiet" },
+          `dL/dy sums to ${short(result.given)}, dL/dx to ${short(result.kept)}: pooling moves gradients and loses none. Solid frame: where the output came from; dashed: the rest of its window. In x and dL/dy, choose a number; + and − change it. ${TINTS}`,
+        ),
       );
     };
   },

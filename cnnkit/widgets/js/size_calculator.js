@@ -50,7 +50,10 @@ function findProblem(layer) {
     }
   }
   if (layer.kind !== POOL) {
-    for (const [name, called] of [["c_in", "input channels"], ["c_out", "filters"]]) {
+    for (const [name, called] of [
+      ["c_in", "input channels"],
+      ["c_out", "filters"],
+    ]) {
       if (layer[name] % layer.groups) return `${layer.groups} groups cannot share ${layer[name]} ${called} evenly.`;
     }
   }
@@ -58,7 +61,9 @@ function findProblem(layer) {
 }
 
 function numbers(layer, axis) {
-  const one = Object.fromEntries(["n", "k", "stride", "pad", "dilation", "output_pad"].map((name) => [name, pair(layer[name])[axis]]));
+  const one = Object.fromEntries(
+    ["n", "k", "stride", "pad", "dilation", "output_pad"].map((name) => [name, pair(layer[name])[axis]]),
+  );
   return { ...one, reach: one.dilation * (one.k - 1) + 1, kind: layer.kind, rounding: layer.rounding };
 }
 
@@ -71,12 +76,14 @@ function sideProblem(one) {
         ? ""
         : `No padding takes ${n} to ${n * stride} with a kernel that reaches over ${reach}: one end would lose more than the other, which torch cannot do.`;
     }
-    if (one.output_pad >= most) return `The output padding must be less than the larger of stride and dilation, ${most}.`;
+    if (one.output_pad >= most)
+      return `The output padding must be less than the larger of stride and dilation, ${most}.`;
     if (spread(one) < 1) return `Cutting off 2·${pad} leaves nothing of ${spread(one) + 2 * pad}.`;
     return "";
   }
   if (pad === "same") return "";
-  if (one.kind === POOL && 2 * pad > k) return `Padding by ${pad} is more than half of the window, ${k}, which torch refuses.`;
+  if (one.kind === POOL && 2 * pad > k)
+    return `Padding by ${pad} is more than half of the window, ${k}, which torch refuses.`;
   const missing = reach - n - 2 * pad;
   if (missing > 0 && !(one.rounding === "up" && missing < stride)) {
     return `A kernel that reaches over ${reach} does not fit into ${n} + 2·${pad} = ${n + 2 * pad}.`;
@@ -156,7 +163,12 @@ function torchLine(layer) {
   const { kind, pad } = layer;
   const sides = [0, 1].map((axis) => describeSide(layer, axis));
   const before = sides.map((side) => side.before);
-  const options = { stride: [code(layer.stride), kind === POOL ? code(layer.k) : "1"], padding: ["0", "0"], output_padding: ["0", "0"], dilation: [code(layer.dilation), "1"] };
+  const options = {
+    stride: [code(layer.stride), kind === POOL ? code(layer.k) : "1"],
+    padding: ["0", "0"],
+    output_padding: ["0", "0"],
+    dilation: [code(layer.dilation), "1"],
+  };
   if (kind === TRANSPOSED) {
     options.padding = [code(before), "0"];
     options.output_padding = [code(sides.map((side) => side.added)), "0"];
@@ -174,7 +186,9 @@ function torchLine(layer) {
     }
     if (ceil) options.ceil_mode = ["True", "False"];
   }
-  let given = Object.entries(options).map(([name, [value, usual]]) => (value === usual ? "" : `, ${name}=${value}`)).join("");
+  let given = Object.entries(options)
+    .map(([name, [value, usual]]) => (value === usual ? "" : `, ${name}=${value}`))
+    .join("");
   let line = `torch.nn.MaxPool2d(${code(layer.k)}${given})`;
   if (kind !== POOL) {
     if (layer.groups > 1) given += `, groups=${layer.groups}`;
@@ -232,7 +246,11 @@ function suggest(layer, most = 4) {
       const sides = [0, 1].map((axis) => describeSide(candidate, axis));
       if (!sides.every((side) => side.fits)) continue;
       const words = Array.isArray(change[name]) ? change[name].join(", ") : change[name];
-      found.push({ distance, text: `${CALLED[name] ?? name} ${words} gives ${sides[0].size} × ${sides[1].size}`, change });
+      found.push({
+        distance,
+        text: `${CALLED[name] ?? name} ${words} gives ${sides[0].size} × ${sides[1].size}`,
+        change,
+      });
       break;
     }
   }
@@ -248,16 +266,22 @@ function changes(layer, name) {
     const one = numbers(layer, axis);
     let limits = [];
     if (one.pad !== "same" && layer.kind !== TRANSPOSED) {
-      const all = { k: [one.n + 2 * one.pad], n: [one.reach - 2 * one.pad], pad: [Math.floor((one.reach - one.n + 1) / 2)] };
+      const all = {
+        k: [one.n + 2 * one.pad],
+        n: [one.reach - 2 * one.pad],
+        pad: [Math.floor((one.reach - one.n + 1) / 2)],
+      };
       limits = all[name] ?? [];
     }
     const tried = new Set([...range(17).map((i) => old - 8 + i), ...limits]);
     tried.delete(old);
-    return [...tried].filter((value) => value >= NUMBERS[name][0]).map((value) => ({
-      distance: Math.abs(value - old),
-      value,
-      change: { [name]: same ? value : values.map((other, i) => (i === axis ? value : other)) },
-    }));
+    return [...tried]
+      .filter((value) => value >= NUMBERS[name][0])
+      .map((value) => ({
+        distance: Math.abs(value - old),
+        value,
+        change: { [name]: same ? value : values.map((other, i) => (i === axis ? value : other)) },
+      }));
   });
 }
 
@@ -265,7 +289,8 @@ function changes(layer, name) {
 export function computeStack({ layers, h: height, w: width, c }) {
   const sizes = [];
   let parametersInAll = 0;
-  if (layers.length > MOST_LAYERS) return [sizes, parametersInAll, `${layers.length} layers are too many to show; up to ${MOST_LAYERS} can be.`];
+  if (layers.length > MOST_LAYERS)
+    return [sizes, parametersInAll, `${layers.length} layers are too many to show; up to ${MOST_LAYERS} can be.`];
   let [h_, w_, c_] = [height, width, c];
   for (const [index, layer] of layers.entries()) {
     const result = compute({ ...layer, n: [h_, w_], c_in: c_ });
@@ -280,14 +305,37 @@ export function computeStack({ layers, h: height, w: width, c }) {
 
 // The view
 
-const INPUTS = ["kind", "n", "k", "stride", "pad", "dilation", "output_pad", "c_in", "c_out", "groups", "bias", "rounding"];
-const SIDED = [["n", "Input size N"], ["k", "Kernel F"], ["stride", "Stride S"], ["pad", "Padding P"], ["dilation", "Dilation"], ["output_pad", "Output padding"]];
+const INPUTS = [
+  "kind",
+  "n",
+  "k",
+  "stride",
+  "pad",
+  "dilation",
+  "output_pad",
+  "c_in",
+  "c_out",
+  "groups",
+  "bias",
+  "rounding",
+];
+const SIDED = [
+  ["n", "Input size N"],
+  ["k", "Kernel F"],
+  ["stride", "Stride S"],
+  ["pad", "Padding P"],
+  ["dilation", "Dilation"],
+  ["output_pad", "Output padding"],
+];
 const AXES = ["height", "width"];
 
 export default explainer({
   name: "Size calculator",
   build(ui) {
-    const isKind = (...kinds) => () => kinds.includes(ui.get("kind"));
+    const isKind =
+      (...kinds) =>
+      () =>
+        kinds.includes(ui.get("kind"));
     const same = () => ui.get("pad") === "same";
     const differ = () => SIDED.some(([name]) => Array.isArray(ui.get(name)));
     const shown = {
@@ -301,21 +349,40 @@ export default explainer({
       for (const [name, label] of SIDED.filter(([name]) => names.includes(name))) {
         const one = shown[name] ?? (() => true);
         ui.whole(name, label, { min: NUMBERS[name][0], shown: () => one() && !differ() });
-        for (const axis of [0, 1]) ui.whole(name, `${label}, ${AXES[axis]}`, { axis, min: NUMBERS[name][0], shown: () => one() && differ() });
+        for (const axis of [0, 1])
+          ui.whole(name, `${label}, ${AXES[axis]}`, { axis, min: NUMBERS[name][0], shown: () => one() && differ() });
       }
     };
     sided("n", "k", "stride", "pad");
     ui.check("same padding", same, (on) => ui.set({ pad: on ? "same" : 0 }), { key: "same" });
     sided("dilation", "output_pad");
-    ui.choice("rounding", "Rounding", [["down", "down, as PyTorch does"], ["up", "up (ceil_mode)"]], { shown: () => ui.get("kind") !== TRANSPOSED && !same() });
+    ui.choice(
+      "rounding",
+      "Rounding",
+      [
+        ["down", "down, as PyTorch does"],
+        ["up", "up (ceil_mode)"],
+      ],
+      { shown: () => ui.get("kind") !== TRANSPOSED && !same() },
+    );
     ui.whole("c_in", "Input channels", { min: 1 });
     ui.whole("c_out", "Filters", { min: 1, shown: isKind(CONV, TRANSPOSED) });
     ui.whole("groups", "Groups", { min: 1, shown: isKind(CONV, TRANSPOSED) });
-    ui.check("bias", () => ui.get("bias"), (bias) => ui.set({ bias }), { key: "bias", shown: isKind(CONV, TRANSPOSED) });
-    ui.check("height and width differ", differ, (on) => {
-      const names = SIDED.map(([name]) => name).filter((name) => !(name === "pad" && same()));
-      ui.set(Object.fromEntries(names.map((name) => [name, on ? pair(ui.get(name)) : pair(ui.get(name))[0]])));
-    }, { key: "differ" });
+    ui.check(
+      "bias",
+      () => ui.get("bias"),
+      (bias) => ui.set({ bias }),
+      { key: "bias", shown: isKind(CONV, TRANSPOSED) },
+    );
+    ui.check(
+      "height and width differ",
+      differ,
+      (on) => {
+        const names = SIDED.map(([name]) => name).filter((name) => !(name === "pad" && same()));
+        ui.set(Object.fromEntries(names.map((name) => [name, on ? pair(ui.get(name)) : pair(ui.get(name))[0]])));
+      },
+      { key: "differ" },
+    );
     let result;
     let at = [0, 0];
     const look = (i, j) => {
@@ -330,8 +397,16 @@ export default explainer({
       ui.stage.replaceChildren(
         ...(result.problem ? [] : formulas(layer, result)),
         suggestions(ui, result),
-        ...(result.problem ? [] : result.sides.map((side, axis) => fit(ui, layer, side, result.sides.length > 1 ? axis : null))),
-        ...(result.problem ? [] : [plane(layer, result, at, look), lines(result), h("div", { class: "flow" }, copy, addButton(ui, layer, result))]),
+        ...(result.problem
+          ? []
+          : result.sides.map((side, axis) => fit(ui, layer, side, result.sides.length > 1 ? axis : null))),
+        ...(result.problem
+          ? []
+          : [
+              plane(layer, result, at, look),
+              lines(result),
+              h("div", { class: "flow" }, copy, addButton(ui, layer, result)),
+            ]),
         stackView(ui),
       );
     };
@@ -348,28 +423,59 @@ export function headline(layer, result) {
 
 function asText(layer, result) {
   const sides = result.sides.map((side) => `${side.formula} (${side.verdict})`);
-  return [headline(layer, result), ...sides, result.count && `parameters: ${result.count}`, result.torch, result.keras].filter(Boolean).join("\n");
+  return [headline(layer, result), ...sides, result.count && `parameters: ${result.count}`, result.torch, result.keras]
+    .filter(Boolean)
+    .join("\n");
 }
 
 function formulas(layer, result) {
-  const letters = layer.kind === TRANSPOSED ? "(N − 1)·S − 2·P + D·(F − 1) + 1 + output padding" : layer.pad === "same" ? "⌈N / S⌉" : Math.max(...pair(layer.dilation)) > 1 ? "(N + 2·P − D·(F − 1) − 1) / S + 1" : "(N + 2·P − F) / S + 1";
+  const letters =
+    layer.kind === TRANSPOSED
+      ? "(N − 1)·S − 2·P + D·(F − 1) + 1 + output padding"
+      : layer.pad === "same"
+        ? "⌈N / S⌉"
+        : Math.max(...pair(layer.dilation)) > 1
+          ? "(N + 2·P − D·(F − 1) − 1) / S + 1"
+          : "(N + 2·P − F) / S + 1";
   const many = result.sides.length > 1;
   return [
-    ...result.sides.map((side, axis) => h("p", { class: "formula" }, many ? `${AXES[axis]}: ` : "", side.formula, side.fits ? h("span", { class: "quiet" }, ` (${side.verdict})`) : null)),
+    ...result.sides.map((side, axis) =>
+      h(
+        "p",
+        { class: "formula" },
+        many ? `${AXES[axis]}: ` : "",
+        side.formula,
+        side.fits ? h("span", { class: "quiet" }, ` (${side.verdict})`) : null,
+      ),
+    ),
     h("p", { class: "quiet" }, `${letters}.  Parameters: ${result.count}`),
   ];
 }
 
 function suggestions(ui, result) {
   if (!result.suggestions.length) return h("span", {});
-  return h("div", { class: "flow" }, h("span", {}, result.problem ? "What would work:" : "What would fit exactly:"),
-    result.suggestions.map(({ text, change }) => h("button", { type: "button", "data-key": `suggestion-${text}`, onclick: () => ui.set(change) }, text)));
+  return h(
+    "div",
+    { class: "flow" },
+    h("span", {}, result.problem ? "What would work:" : "What would fit exactly:"),
+    result.suggestions.map(({ text, change }) =>
+      h("button", { type: "button", "data-key": `suggestion-${text}`, onclick: () => ui.set(change) }, text),
+    ),
+  );
 }
 
 function lines(result) {
-  return h("div", {},
-    h("pre", { "aria-label": "PyTorch" }, result.torch), h("pre", { "aria-label": "Keras" }, result.keras),
-    h("p", { class: "quiet" }, "The course's tests run the first line in PyTorch; the second they hold to the sizes that Keras documents."));
+  return h(
+    "div",
+    {},
+    h("pre", { "aria-label": "PyTorch" }, result.torch),
+    h("pre", { "aria-label": "Keras" }, result.keras),
+    h(
+      "p",
+      { class: "quiet" },
+      "The course's tests run the first line in PyTorch; the second they hold to the sizes that Keras documents.",
+    ),
+  );
 }
 
 // A strip of positions with the windows below it; of a long side only its two ends.
@@ -386,28 +492,53 @@ function fit(ui, layer, side, axis) {
   const x = (place) => 2 + column.get(place) * cell;
   const inner = transposed ? length - side.after : length - side.after - side.added;
   const offs = new Set(side.unread);
-  const isUnread = (place) => !transposed && (offs.has(place) || (length > DRAWN && place >= length - side.added - side.uncovered && place < length - side.added));
+  const isUnread = (place) =>
+    !transposed &&
+    (offs.has(place) ||
+      (length > DRAWN && place >= length - side.added - side.uncovered && place < length - side.added));
   const hatch = unique("hatch");
   const cells = places.map((place, index) => {
     const left = 2 + index * cell;
     if (place === null) return s("text", { x: left + cell / 2, y: 2 + cell / 2 }, "…");
     const edge = place < side.before || place >= inner;
-    return s("g", {},
-      s("rect", { x: left, y: 2, width: cell, height: cell, class: "cell", style: edge ? "fill:transparent" : "fill:color-mix(in srgb, var(--cold) 22%, transparent)" }),
+    return s(
+      "g",
+      {},
+      s("rect", {
+        x: left,
+        y: 2,
+        width: cell,
+        height: cell,
+        class: "cell",
+        style: edge ? "fill:transparent" : "fill:color-mix(in srgb, var(--cold) 22%, transparent)",
+      }),
       edge && s("rect", { x: left, y: 2, width: cell, height: cell, class: "padding" }),
       isUnread(place) && s("rect", { x: left, y: 2, width: cell, height: cell, fill: `url(#${hatch})` }),
-      s("text", { x: left + cell / 2, y: 2 + cell / 2, "font-size": cell * 0.42, class: edge ? "dim" : null }, edge && !transposed ? "0" : signed(place - side.before)),
+      s(
+        "text",
+        { x: left + cell / 2, y: 2 + cell / 2, "font-size": cell * 0.42, class: edge ? "dim" : null },
+        edge && !transposed ? "0" : signed(place - side.before),
+      ),
     );
   });
-  const visible = (first) => column.has(first) && column.has(first + side.reach - 1) && (whole || column.get(first + side.reach - 1) - column.get(first) === side.reach - 1);
-  const near = whole ? range(windows) : [...new Set([...range(Math.min(windows, ends)), ...range(Math.min(windows, ends)).map((i) => windows - 1 - i)])].sort((a, b) => a - b);
+  const visible = (first) =>
+    column.has(first) &&
+    column.has(first + side.reach - 1) &&
+    (whole || column.get(first + side.reach - 1) - column.get(first) === side.reach - 1);
+  const near = whole
+    ? range(windows)
+    : [
+        ...new Set([...range(Math.min(windows, ends)), ...range(Math.min(windows, ends)).map((i) => windows - 1 - i)]),
+      ].sort((a, b) => a - b);
   const drawn = near.filter((i) => visible(i * step));
   const lanes = Math.min(6, Math.max(1, Math.ceil(side.reach / step)));
   const brackets = drawn.map((i) => {
     const y = cell + 14 + (i % lanes) * 20;
     const marks = range(side.k).map((j) => x(i * step + j * side.dilation) + cell / 2);
     const [first, last] = [marks[0] - cell / 2 + 3, marks.at(-1) + cell / 2 - 3];
-    return s("g", {},
+    return s(
+      "g",
+      {},
       s("line", { x1: first, x2: last, y1: y, y2: y, class: i % 2 ? "span cold" : "span warm" }),
       side.dilation > 1 ? marks.map((at) => s("circle", { cx: at, cy: y, r: 3.5, style: "fill:var(--ink)" })) : null,
       s("text", { x: (first + last) / 2, y: y + 9, "font-size": 11 }, String(i)),
@@ -419,8 +550,18 @@ function fit(ui, layer, side, axis) {
   const what = transposed
     ? `Along ${where}: the prints of ${windows} inputs, ${step} apart, on ${length} positions${side.before ? `, of which ${side.before} at both ends are cut off` : ""}.`
     : `Along ${where}: ${windows} window${windows === 1 ? "" : "s"}, ${step} apart, over ${side.n} pixels${side.before + side.after ? ` and ${side.before} + ${side.after} zeros` : ""}.${side.added ? ` Rounding up adds ${side.added} at the end.` : ""}${side.uncovered ? ` The last ${side.uncovered} ${side.uncovered === 1 ? "is" : "are"} not seen (hatched).` : offs.size ? " What no window reads is hatched." : ""}`;
-  return h("figure", { class: "grid" }, h("figcaption", {}, what),
-    s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": what }, s("defs", {}, hatchPattern(hatch)), cells, brackets));
+  return h(
+    "figure",
+    { class: "grid" },
+    h("figcaption", {}, what),
+    s(
+      "svg",
+      { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": what },
+      s("defs", {}, hatchPattern(hatch)),
+      cells,
+      brackets,
+    ),
+  );
 }
 
 // Both sides at once: the window of one output, and what no window reads.
@@ -434,15 +575,24 @@ function plane(layer, result, at, look) {
   };
   const inside = (place, side) => place >= side.before && place < side.before + side.n;
   const cell = 20;
-  const words = range(rows.length).map((r) => range(columns.length).map((c) => (inside(r, rows) && inside(c, columns) ? "" : "0")));
+  const words = range(rows.length).map((r) =>
+    range(columns.length).map((c) => (inside(r, rows) && inside(c, columns) ? "" : "0")),
+  );
   const input = grid({
-    key: "input", label: `Input, ${rows.n} × ${columns.n}: the window of output (${i}, ${j})`, values: words, cell,
+    key: "input",
+    label: `Input, ${rows.n} × ${columns.n}: the window of output (${i}, ${j})`,
+    values: words,
+    cell,
     hatched: (r, c) => rows.unread.includes(r) || columns.unread.includes(c),
     frame: (r, c) => inWindow(r, rows, i) && inWindow(c, columns, j) && "warm",
     soft: (r, c) => inside(r, rows) && inside(c, columns),
   });
   const output = grid({
-    key: "output", label: `Output, ${rows.size} × ${columns.size}: choose one`, cell: 26, at: [i, j], pick: look,
+    key: "output",
+    label: `Output, ${rows.size} × ${columns.size}: choose one`,
+    cell: 26,
+    at: [i, j],
+    pick: look,
     values: range(rows.size).map((r) => range(columns.size).map((c) => `${r},${c}`)),
     frame: (r, c) => r === i && c === j && "warm",
   });
@@ -451,11 +601,24 @@ function plane(layer, result, at, look) {
 
 function addButton(ui, layer, result) {
   const { n, c_in, ...kept } = layer;
-  return h("button", { type: "button", "data-key": "stack", onclick: () => {
-    const stack = ui.get("stack");
-    const start = stack.length ? {} : { start: [...pair(n), c_in] };
-    ui.set({ ...start, stack: [...stack, kept], n: result.size[0] === result.size[1] ? result.size[0] : result.size, c_in: layer.kind === POOL ? c_in : layer.c_out });
-  } }, "Add to a stack");
+  return h(
+    "button",
+    {
+      type: "button",
+      "data-key": "stack",
+      onclick: () => {
+        const stack = ui.get("stack");
+        const start = stack.length ? {} : { start: [...pair(n), c_in] };
+        ui.set({
+          ...start,
+          stack: [...stack, kept],
+          n: result.size[0] === result.size[1] ? result.size[0] : result.size,
+          c_in: layer.kind === POOL ? c_in : layer.c_out,
+        });
+      },
+    },
+    "Add to a stack",
+  );
 }
 
 function stackView(ui) {
@@ -463,21 +626,48 @@ function stackView(ui) {
   if (!layers.length) return h("span", {});
   const [height, width, channels] = ui.get("start");
   const [sizes, total, problem] = computeStack({ layers, h: height, w: width, c: channels });
-  const words = (layer) => `${layer.kind} ${code(layer.k)}, stride ${code(layer.stride)}, padding ${layer.pad === "same" ? "same" : code(layer.pad)}`;
+  const words = (layer) =>
+    `${layer.kind} ${code(layer.k)}, stride ${code(layer.stride)}, padding ${layer.pad === "same" ? "same" : code(layer.pad)}`;
   const remove = (index) => {
     const rest = layers.filter((_, i) => i !== index);
     const [left] = computeStack({ layers: rest, h: height, w: width, c: channels });
     const [oh, ow, c_in] = left.length ? left.at(-1) : [height, width, channels];
     ui.set({ stack: rest, n: oh === ow ? oh : [oh, ow], c_in });
   };
-  return h("div", {},
-    h("table", {},
+  return h(
+    "div",
+    {},
+    h(
+      "table",
+      {},
       h("caption", { class: "hidden" }, "The stack"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Stack"), h("th", { scope: "col" }, "Output"), h("td", {}))),
-      h("tbody", {},
+      h(
+        "tbody",
+        {},
         h("tr", {}, h("th", { scope: "row" }, "input"), h("td", {}, `${height} × ${width} × ${channels}`), h("td", {})),
-        layers.slice(0, MOST_LAYERS).map((layer, index) => h("tr", {}, h("th", { scope: "row" }, words(layer)), h("td", {}, sizes[index]?.join(" × ") ?? "—"),
-          h("td", {}, h("button", { type: "button", "data-key": `remove-${index}`, "aria-label": `Remove layer ${index + 1}`, onclick: () => remove(index) }, "Remove")))),
+        layers.slice(0, MOST_LAYERS).map((layer, index) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, words(layer)),
+            h("td", {}, sizes[index]?.join(" × ") ?? "—"),
+            h(
+              "td",
+              {},
+              h(
+                "button",
+                {
+                  type: "button",
+                  "data-key": `remove-${index}`,
+                  "aria-label": `Remove layer ${index + 1}`,
+                  onclick: () => remove(index),
+                },
+                "Remove",
+              ),
+            ),
+          ),
+        ),
       ),
     ),
     h("p", {}, problem || `Parameters of the stack: ${total}.`),

@@ -5,7 +5,15 @@ import { clamp, explainer, h, range, sum, thousands } from "./common.js";
 const FLOAT32 = 4;
 const LEAST = { filters: 1, k: 1, stride: 1, pad: 0, groups: 1, dilation: 1, units: 1 };
 const [MOST_LAYERS, LARGEST] = [200, 1e6];
-const KIND = { Conv: "conv", Pool: "pool", AvgPool: "pool", GlobalPool: "pool", BatchNorm: "norm", Linear: "fc", Branches: "join" };
+const KIND = {
+  Conv: "conv",
+  Pool: "pool",
+  AvgPool: "pool",
+  GlobalPool: "pool",
+  BatchNorm: "norm",
+  Linear: "fc",
+  Branches: "join",
+};
 const USUAL = {
   Conv: { stride: 1, pad: 0, groups: 1, dilation: 1, bias: true },
   Pool: { pad: 0, ceil: false, dilation: 1 },
@@ -19,7 +27,8 @@ export function compute({ layers, shape }) {
   let [at, problem] = [{ shape, field: 1, jump: 1 }, ""];
   if (Math.min(...shape) < 1) problem = "The input needs at least one channel, one row and one column.";
   else if (Math.max(...shape) > LARGEST) problem = `The input may have up to ${LARGEST} channels, rows and columns.`;
-  else if (layers.length > MOST_LAYERS) problem = `${layers.length} layers are too many to show; up to ${MOST_LAYERS} can be.`;
+  else if (layers.length > MOST_LAYERS)
+    problem = `${layers.length} layers are too many to show; up to ${MOST_LAYERS} can be.`;
   for (const [index, layer] of problem ? [] : layers.entries()) {
     const [kept, numbers] = [state.rows.length, { ...state.numbers }];
     try {
@@ -27,7 +36,8 @@ export function compute({ layers, shape }) {
         throw new Refused("behind a fully connected layer there is no picture to slide over");
       }
       for (const [name, least] of Object.entries(LEAST)) {
-        if (layer[name] < least || layer[name] > LARGEST) throw new Refused(`${name} must be from ${least} to ${LARGEST}, not ${layer[name]}`);
+        if (layer[name] < least || layer[name] > LARGEST)
+          throw new Refused(`${name} must be from ${least} to ${LARGEST}, not ${layer[name]}`);
       }
       at = extend(state, layer, at, 0, index);
     } catch (error) {
@@ -39,7 +49,15 @@ export function compute({ layers, shape }) {
     }
   }
   const total = (name) => sum(state.rows.map((row) => row[name]));
-  return { parameters: total("parameters"), multiply_adds: total("multiply_adds"), memory: total("memory"), rows: state.rows, field: at.field, output: at.shape, problem };
+  return {
+    parameters: total("parameters"),
+    multiply_adds: total("multiply_adds"),
+    memory: total("memory"),
+    rows: state.rows,
+    field: at.field,
+    output: at.shape,
+    problem,
+  };
 }
 
 class Refused extends Error {}
@@ -48,7 +66,9 @@ function extend(state, layer, at, depth, index) {
   let { shape, field, jump } = at;
   let [parameters, multiplyAdds] = [0, 0];
   if (layer.layer === "Branches") {
-    const ends = layer.paths.map((path) => path.reduce((here, inner) => extend(state, inner, here, depth + 1, index), at));
+    const ends = layer.paths.map((path) =>
+      path.reduce((here, inner) => extend(state, inner, here, depth + 1, index), at),
+    );
     const channels = layer.join === "concatenate" ? sum(ends.map((end) => end.shape[0])) : ends[0].shape[0];
     shape = [channels, ...ends[0].shape.slice(1)];
     field = Math.max(...ends.map((end) => end.field));
@@ -62,7 +82,18 @@ function extend(state, layer, at, depth, index) {
   }
   const kind = KIND[layer.layer];
   state.numbers[kind] = (state.numbers[kind] ?? 0) + 1;
-  state.rows.push({ name: `${kind}${state.numbers[kind]}`, kind, shape, parameters, multiply_adds: multiplyAdds, memory: product(shape) * FLOAT32, field, jump, depth, index });
+  state.rows.push({
+    name: `${kind}${state.numbers[kind]}`,
+    kind,
+    shape,
+    parameters,
+    multiply_adds: multiplyAdds,
+    memory: product(shape) * FLOAT32,
+    field,
+    jump,
+    depth,
+    index,
+  });
   return { shape, field, jump };
 }
 
@@ -70,43 +101,57 @@ function windows(n, { k, stride, pad, dilation, ceil = false }) {
   const reach = dilation * (k - 1) + 1;
   const rest = n + 2 * pad - reach;
   const missing = ceil ? (stride - (((rest % stride) + stride) % stride)) % stride : 0;
-  if (rest + missing < 0) throw new Refused(`a kernel that reaches over ${reach} does not fit into ${n + missing} + 2 * ${pad} = ${n + missing + 2 * pad}`);
+  if (rest + missing < 0)
+    throw new Refused(
+      `a kernel that reaches over ${reach} does not fit into ${n + missing} + 2 * ${pad} = ${n + missing + 2 * pad}`,
+    );
   const size = Math.floor((rest + missing) / stride) + 1;
   return size - (missing > 0 && (size - 1) * stride >= n + pad ? 1 : 0);
 }
 
 function output(layer, [channels, ...sides]) {
   switch (layer.layer) {
-    case "Conv": return [layer.filters, ...sides.map((n) => windows(n, layer))];
-    case "Pool": case "AvgPool": return [channels, ...sides.map((n) => windows(n, layer))];
-    case "GlobalPool": return [channels, 1, 1];
-    case "Linear": return [layer.units];
-    default: return [channels, ...sides];
+    case "Conv":
+      return [layer.filters, ...sides.map((n) => windows(n, layer))];
+    case "Pool":
+    case "AvgPool":
+      return [channels, ...sides.map((n) => windows(n, layer))];
+    case "GlobalPool":
+      return [channels, 1, 1];
+    case "Linear":
+      return [layer.units];
+    default:
+      return [channels, ...sides];
   }
 }
 
 // [parameters, multiply-adds]
 function work(layer, shape) {
   const [channels] = shape;
-  if (layer.layer === "Linear") return [layer.units * (product(shape) + (layer.bias ? 1 : 0)), layer.units * product(shape)];
+  if (layer.layer === "Linear")
+    return [layer.units * (product(shape) + (layer.bias ? 1 : 0)), layer.units * product(shape)];
   if (layer.layer === "BatchNorm") return [2 * channels, 0];
   if (layer.layer !== "Conv") return [0, 0];
   const { filters, groups, k, bias } = layer;
-  if (channels % groups || filters % groups) throw new Refused(`groups=${groups} must divide both c_in=${channels} and c_out=${filters}`);
+  if (channels % groups || filters % groups)
+    throw new Refused(`groups=${groups} must divide both c_in=${channels} and c_out=${filters}`);
   const weights = (channels / groups) * k * k;
   return [filters * (weights + (bias ? 1 : 0)), product(output(layer, shape)) * weights];
 }
 
 function sees(layer, shape, field, jump) {
-  if (["Conv", "Pool", "AvgPool"].includes(layer.layer)) return [field + (layer.k - 1) * layer.dilation * jump, jump * layer.stride];
-  if (["Linear", "GlobalPool"].includes(layer.layer)) return [field + (Math.max(1, ...shape.slice(1)) - 1) * jump, jump];
+  if (["Conv", "Pool", "AvgPool"].includes(layer.layer))
+    return [field + (layer.k - 1) * layer.dilation * jump, jump * layer.stride];
+  if (["Linear", "GlobalPool"].includes(layer.layer))
+    return [field + (Math.max(1, ...shape.slice(1)) - 1) * jump, jump];
   return [field, jump];
 }
 
 // The view
 
 const WINDOWS = ["Pool", "AvgPool"];
-const FIELDS = [  // name, label, for which layers, least value
+const FIELDS = [
+  // name, label, for which layers, least value
   ["filters", "Filters", ["Conv"], 1],
   ["k", "Kernel F", ["Conv"], 1],
   ["k", "Window F", WINDOWS, 1],
@@ -124,7 +169,11 @@ const NEW = {
 
 // 105415200 as "105 M": three digits are enough to compare.
 export function compact(value) {
-  const [unit, size] = [[" G", 1e9], [" M", 1e6], [" k", 1e3]].find(([, least]) => value >= 10 * least || (least > 1e3 && value >= least)) ?? ["", 1];
+  const [unit, size] = [
+    [" G", 1e9],
+    [" M", 1e6],
+    [" k", 1e3],
+  ].find(([, least]) => value >= 10 * least || (least > 1e3 && value >= least)) ?? ["", 1];
   return unit ? `${Number((value / size).toPrecision(3))}${unit}` : thousands(value);
 }
 
@@ -135,14 +184,25 @@ export default explainer({
   build(ui) {
     let chosen = 0;
     let inside = false;
-    const preset = () => Object.entries(ui.get("presets")).find(([, [layers, shape]]) => JSON.stringify([layers, shape]) === JSON.stringify([ui.get("layers"), ui.get("shape")]))?.[0] ?? "";
+    const preset = () =>
+      Object.entries(ui.get("presets")).find(
+        ([, [layers, shape]]) =>
+          JSON.stringify([layers, shape]) === JSON.stringify([ui.get("layers"), ui.get("shape")]),
+      )?.[0] ?? "";
     ui.presets("Network", Object.keys(ui.get("presets")), preset, (name) => {
       const [layers, shape] = ui.get("presets")[name];
       chosen = 0;
       ui.set({ layers, shape });
     });
-    ["Input channels", "Input height", "Input width"].forEach((label, axis) => ui.whole("shape", label, { axis, min: 1 }));
-    ui.check("inside of blocks, normalisation", () => inside, (on) => (inside = on), { key: "inside" });
+    ["Input channels", "Input height", "Input width"].forEach((label, axis) =>
+      ui.whole("shape", label, { axis, min: 1 }),
+    );
+    ui.check(
+      "inside of blocks, normalisation",
+      () => inside,
+      (on) => (inside = on),
+      { key: "inside" },
+    );
 
     const table = h("div", { class: "scroller" });
     const heading = h("strong", {});
@@ -156,8 +216,12 @@ export default explainer({
     };
     for (const [name, label, kinds, min] of FIELDS) {
       ui.number(label, {
-        read: () => layer()[name] ?? USUAL[layer().layer]?.[name], key: `layer-${label}`, min, where: fields,
-        write: (value) => ui.set({ layers: ui.get("layers").map((one, i) => (i === chosen ? { ...one, [name]: value } : one)) }),
+        read: () => layer()[name] ?? USUAL[layer().layer]?.[name],
+        key: `layer-${label}`,
+        min,
+        where: fields,
+        write: (value) =>
+          ui.set({ layers: ui.get("layers").map((one, i) => (i === chosen ? { ...one, [name]: value } : one)) }),
         shown: () => kinds.includes(layer()?.layer),
       });
     }
@@ -180,7 +244,8 @@ export default explainer({
       if (offset !== null) chosen = Math.min(chosen + 1, layers.length - 1);
       ui.set({ layers });
     };
-    for (const [label, added] of Object.entries(NEW)) ui.button(`Add ${label}`, () => place({ ...added }), { where: buttons });
+    for (const [label, added] of Object.entries(NEW))
+      ui.button(`Add ${label}`, () => place({ ...added }), { where: buttons });
     ui.button("Remove", () => place(null), { where: buttons });
 
     return () => {
@@ -196,7 +261,12 @@ export default explainer({
 
 function words(layer) {
   const full = { ...USUAL[layer.layer], ...layer };
-  const more = [full.stride > 1 && `stride ${full.stride}`, full.pad > 0 && `pad ${full.pad}`, full.dilation > 1 && `dilation ${full.dilation}`, full.groups > 1 && `${full.groups} groups`].filter(Boolean);
+  const more = [
+    full.stride > 1 && `stride ${full.stride}`,
+    full.pad > 0 && `pad ${full.pad}`,
+    full.dilation > 1 && `dilation ${full.dilation}`,
+    full.groups > 1 && `${full.groups} groups`,
+  ].filter(Boolean);
   const what = {
     Conv: `${full.filters} of ${full.k}×${full.k}`,
     Pool: `max ${full.k}×${full.k}`,
@@ -213,28 +283,92 @@ function draw(result, layers, shape, inside, chosen, choose) {
   const { rows } = result;
   const shown = inside ? rows : folded(rows);
   const most = Math.max(1, ...shown.map((row) => row.parameters));
-  const bar = (value) => h("span", { class: "meter", style: `width:${Math.round((60 * value) / most)}px`, "aria-hidden": "true" });
+  const bar = (value) =>
+    h("span", { class: "meter", style: `width:${Math.round((60 * value) / most)}px`, "aria-hidden": "true" });
   const reached = rows.length ? rows.at(-1).index + 1 : 0;
-  const button = (index, name) => h("button", { type: "button", "data-key": `layer-${index}`, "data-layer": index, tabindex: index === chosen ? 0 : -1, "aria-pressed": String(index === chosen), onclick: () => choose(index) }, name);
+  const button = (index, name) =>
+    h(
+      "button",
+      {
+        type: "button",
+        "data-key": `layer-${index}`,
+        "data-layer": index,
+        tabindex: index === chosen ? 0 : -1,
+        "aria-pressed": String(index === chosen),
+        onclick: () => choose(index),
+      },
+      name,
+    );
   const head = ["Layer", "What", "Output", "Parameters", "Multiply-adds", "Memory", "Field", "Jump"];
-  return h("table", { class: "stack" },
+  return h(
+    "table",
+    { class: "stack" },
     h("caption", { class: "hidden" }, "Layers of the network"),
-    h("thead", {}, h("tr", {}, head.map((text) => h("th", { scope: "col", class: text === "What" && "what" }, text)))),
-    h("tbody", {},
-      h("tr", {}, h("th", { scope: "row" }, "input"), h("td", { class: "what" }), h("td", {}, across(shape)), range(3).map(() => h("td", {})), h("td", {}, "1"), h("td", {}, "1")),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        head.map((text) => h("th", { scope: "col", class: text === "What" && "what" }, text)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, "input"),
+        h("td", { class: "what" }),
+        h("td", {}, across(shape)),
+        range(3).map(() => h("td", {})),
+        h("td", {}, "1"),
+        h("td", {}, "1"),
+      ),
       shown.map((row) => {
         const top = row.depth === 0;
         const layer = top ? layers[row.index] : null;
         const name = top ? button(row.index, row.name) : `${"\u2003".repeat(row.depth)}${row.name}`;
-        return h("tr", { class: row.index === chosen ? "chosen" : null },
-          h("th", { scope: "row" }, name), h("td", { class: "what" }, layer ? words(layer) : ""), h("td", {}, across(row.shape)),
-          h("td", {}, bar(row.parameters), thousands(row.parameters)), h("td", {}, compact(row.multiply_adds)), h("td", {}, bytes(row.memory)),
-          h("td", {}, String(row.field)), h("td", {}, String(row.jump)));
+        return h(
+          "tr",
+          { class: row.index === chosen ? "chosen" : null },
+          h("th", { scope: "row" }, name),
+          h("td", { class: "what" }, layer ? words(layer) : ""),
+          h("td", {}, across(row.shape)),
+          h("td", {}, bar(row.parameters), thousands(row.parameters)),
+          h("td", {}, compact(row.multiply_adds)),
+          h("td", {}, bytes(row.memory)),
+          h("td", {}, String(row.field)),
+          h("td", {}, String(row.jump)),
+        );
       }),
-      layers.slice(reached, MOST_LAYERS).map((layer, n) => h("tr", { class: reached + n === chosen ? "chosen" : null },
-        h("th", { scope: "row" }, button(reached + n, KIND[layer.layer])), h("td", { class: "what" }, words(layer)), range(6).map(() => h("td", {}, "—")))),
+      layers.slice(reached, MOST_LAYERS).map((layer, n) =>
+        h(
+          "tr",
+          { class: reached + n === chosen ? "chosen" : null },
+          h("th", { scope: "row" }, button(reached + n, KIND[layer.layer])),
+          h("td", { class: "what" }, words(layer)),
+          range(6).map(() => h("td", {}, "—")),
+        ),
+      ),
     ),
-    h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "total"), h("td", { class: "what" }), h("td", {}, across(result.output)), h("td", {}, thousands(result.parameters)), h("td", {}, compact(result.multiply_adds)), h("td", {}, bytes(result.memory)), h("td", {}, String(result.field)), h("td", {}))),
+    h(
+      "tfoot",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, "total"),
+        h("td", { class: "what" }),
+        h("td", {}, across(result.output)),
+        h("td", {}, thousands(result.parameters)),
+        h("td", {}, compact(result.multiply_adds)),
+        h("td", {}, bytes(result.memory)),
+        h("td", {}, String(result.field)),
+        h("td", {}),
+      ),
+    ),
   );
 }
 
@@ -249,7 +383,8 @@ function folded(rows) {
       continue;
     }
     for (const name of ["parameters", "multiply_adds", "memory"]) last[name] += row[name];
-    if (row.depth === 0 && row.kind !== "norm") Object.assign(last, { name: row.name, kind: row.kind, shape: row.shape, field: row.field, jump: row.jump });
+    if (row.depth === 0 && row.kind !== "norm")
+      Object.assign(last, { name: row.name, kind: row.kind, shape: row.shape, field: row.field, jump: row.jump });
   }
   return kept;
 }
