@@ -73,9 +73,9 @@ def kind_of(value):
 
 
 def _compare_tuples(expected, got, tolerance, name, any_float):
-    numbers = all(isinstance(e, bool | int | float) for e in expected)
-    if numbers and isinstance(got, np.ndarray) and got.ndim == 1:  # (3, 4) and array([3, 4]) say the same
-        got = tuple(got.tolist())
+    # What unpacks into the parts will do: array([3, 4]), or np.stack of three maps.
+    if isinstance(got, np.ndarray) and got.ndim and len(got) == len(expected):
+        got = tuple(got.tolist() if got.ndim == 1 else got)
     if not isinstance(got, tuple):
         return Difference("type", f"{name} should be a tuple of {len(expected)}; it is {_or_missing(got)}.")
     if len(got) != len(expected):
@@ -101,10 +101,8 @@ def _compare_arrays(expected, got, tolerance, name, any_float):
         return None
     index = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), wrong.shape))
     count = int(wrong.sum())
-    text = (
-        f"{name}[{', '.join(map(str, index))}] should be {number(expected[index])}; it is {number(got[index])} "
-        f"({count} of {wrong.size} values differ)."
-    )
+    text = _should_be(f"{name}[{', '.join(map(str, index))}]", expected[index], got[index])
+    text += f" ({count} of {wrong.size} values differ)."
     if tolerance is DOUBLE and _wrong(expected, got, ROUNDED) is None:
         text += " It is right to about seven digits: was something computed in float32 on the way?"
     return Difference("value", text, index=index)
@@ -147,17 +145,24 @@ def _compare_scalars(expected, got, tolerance, name):
         wrong = got != expected
     if not wrong:
         return None
-    return Difference("value", f"{name} should be {number(expected)}; it is {number(got)}.")
+    return Difference("value", _should_be(name, expected, got) + ".")
 
 
 def _or_missing(got):
     return "None (is a return missing?)" if got is None else kind_of(got)
 
 
-def number(value):
+def _should_be(name, expected, got):
+    """The beginning of a sentence, with as many digits as it takes to see that the two numbers differ."""
+    shown = ((number(expected, digits), number(got, digits)) for digits in (6, 9, 17))
+    wanted, found = next((pair for pair in shown if pair[0] != pair[1]), (number(expected), number(got)))
+    return f"{name} should be {wanted}; it is {found}"
+
+
+def number(value, digits=6):
     """A number as a student should read it: six digits, no NumPy wrapping."""
     if isinstance(value, bool | np.bool_ | str):
         return repr(value) if isinstance(value, str) else str(bool(value))
     if isinstance(value, int | np.integer):
         return str(int(value))
-    return f"{value:.6g}"
+    return f"{value:.{digits}g}"

@@ -119,7 +119,7 @@ def name_bug(exercise, rows, mistakes):
     """
     wrong = sum(1 for case, _, got, found in rows if found and not got.error and not case.fast)
     scalar = not any(True for _, right, *_ in rows for _ in arrays(right.value))
-    best, best_rank = None, (1, -len(rows))
+    best, best_rank = None, (2, -len(rows) - 1)
     for bug, outcomes in mistakes:
         equal = sum(1 for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome))
         contrary = sum(1 for i in outcomes if not rows[i][3])

@@ -170,6 +170,20 @@ def test_partial_credit_counts_groups():
     assert "takes" in result.message and "dilation" in result.message
 
 
+@pytest.mark.parametrize(("times", "named"), [(1, None), (2, "edge values")])
+def test_a_bug_is_named_when_it_shows_twice(times, named):
+    """Once may be an accident, and a hint at a mistake that was not made misleads."""
+    left = [times]
+
+    def answer(x, p):
+        if p and left[0]:
+            left[0] -= 1
+            return np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), mode="edge")
+        return right(x, p)
+
+    assert evaluate("zero_pad", answer).bug == named
+
+
 def test_a_wrong_value_is_shown_with_its_window():
     def wrong(x, w, b, stride=1, pad=0, dilation=1):
         out = get("conv_forward_naive").oracle(x, w, b, stride, pad, dilation)

@@ -1,5 +1,7 @@
 """Equal enough: what counts as the same result, and how a difference is put."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cnnkit.calling import Unreadable, plain
-from cnnkit.comparing import DOUBLE, SINGLE, compare
+from cnnkit.comparing import DOUBLE, SINGLE, Tolerance, compare
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
 matrices = hnp.arrays(np.float64, hnp.array_shapes(max_dims=4, max_side=5), elements=finite)
@@ -48,6 +50,7 @@ def test_one_wrong_value_is_found_where_it_is(a, data):
         ((1, 2), (1, 2, 3), "shape"),
         ((1, np.zeros(2)), (1, np.ones(2)), "value"),
         ((1, 2), 1, "type"),
+        ((np.zeros((3, 2)), np.ones((3, 2))), np.zeros((3, 2)), "type"),
         (0.5, Unreadable("a torch tensor"), "type"),
     ],
 )
@@ -64,11 +67,22 @@ def test_kinds_of_difference(expected, got, kind):
         (np.array([1, 2]), np.array([1, 2], np.int32)),
         ((np.ones(2), 1.5), (np.ones(2), 1.5)),
         ((3, 4), np.array([3, 4])),
+        ((np.zeros((2, 3)), np.ones((2, 3))), np.stack([np.zeros((2, 3)), np.ones((2, 3))])),
         (np.zeros(3), np.full(3, 1e-14)),
     ],
 )
 def test_what_counts_as_equal(expected, got):
     assert compare(expected, got, DOUBLE) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [(5.099019513, 5.099019611), (np.array([0.1]), np.array([0.1 + 1e-7])), (1e-9, 1.0000001e-9)],
+)
+def test_numbers_that_differ_late_are_shown_with_the_digits_that_differ(expected, got):
+    text = compare(expected, got, Tolerance(relative=1e-9, absolute=0, floor=0)).text
+    wanted, found = re.search(r"should be (\S+); it is (\S+?)\.?(?: |$)", text).groups()
+    assert float(wanted) != float(found)
 
 
 def test_large_arrays_are_compared_to_the_last_value():

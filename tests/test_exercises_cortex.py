@@ -277,7 +277,6 @@ CORNERS = [
     ("hypercomplex_cell", "another default", lambda p, c, f, k=0.9: oracle.hypercomplex_cell(p, c, f, k)),
     ("connection_counts", "floats", lambda *sizes: tuple(map(float, oracle.connection_counts(*sizes)))),
     ("connection_counts", "a sum", lambda *sizes: sum(oracle.connection_counts(*sizes))),
-    ("connection_counts", "wraps round at 32 bits", lambda n, m, k: (n * m % 2**32, m * k, k)),
     ("connection_counts", "three at most", lambda n, m, k: (n * m, m * min(k, 3), min(k, 3))),
     ("s_layer", "square results", same_size),
     ("s_layer", "one map", lambda x, templates, threshold: oracle.s_layer(x, templates, threshold).squeeze()),

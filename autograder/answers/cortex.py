@@ -232,6 +232,21 @@ def connections_arrays(n_in, n_hidden, k):
     return tuple(np.array([n_in, k, k], dtype=np.int64) * np.array([n_hidden, n_hidden, 1], dtype=np.int64))
 
 
+def connections_layers(n_in, n_hidden, k):
+    """Layers that are built, to look how many weights they have."""
+    full = torch.nn.Linear(n_in, n_hidden, bias=False)
+    return full.weight.numel(), sum(np.ones(k).size for _ in range(n_hidden)), torch.nn.Conv1d(1, 1, k).weight.numel()
+
+
+def connections_counted(n_in, n_hidden, k):
+    full = local = 0
+    for _ in range(n_hidden):
+        for _ in range(n_in):
+            full += 1
+        local += k
+    return full, local, k
+
+
 # The Neocognitron
 
 
@@ -347,7 +362,13 @@ ANSWERS = {
     "tuning_curve": [tuning_einsum, tuning_loops, tuning_list, tuning_product, tuning_torch],
     "complex_cell": [complex_plain, complex_modulus, complex_four, complex_torch],
     "hypercomplex_cell": [hypercomplex_plain, hypercomplex_arrays, hypercomplex_branches, hypercomplex_torch],
-    "connection_counts": [connections_plain, connections_list, connections_arrays],
+    "connection_counts": [
+        connections_plain,
+        connections_list,
+        connections_arrays,
+        connections_layers,
+        connections_counted,
+    ],
     "s_layer": [s_loops, s_windows, s_strides, s_offsets, s_scipy, s_torch],
     "c_layer": [c_loops, c_reshape, c_slices, c_sorted, c_filter, c_torch],
 }
