@@ -21,9 +21,10 @@ SHAPES = [(4,), (2, 3), (3, 3), (2, 3, 4), (2, 3, 2, 4), (1,), (1, 1)]
 
 def gate_cases(rng):
     """Arguments of ``gate_probe``."""
-    number = lambda: float(np.round(rng.uniform(0.5, 5) * rng.choice([-1, 1]), 3))
+    # Eighths: a Python float that became a torch tensor is in single precision, which holds their products exactly.
+    number = lambda: int(rng.integers(4, 40)) / 8 * int(rng.choice([-1, 1]))
     yield Case("numbers", (2.0, -3.0, 4.0))
-    yield Case("numbers", (5, 7, -2))
+    yield Case("numbers", (5.0, 7.0, -2.0))
     yield Case("numbers", (0.0, number(), number()))
     for _ in range(2):
         yield Case("numbers", (number(), number(), number()))
@@ -394,6 +395,9 @@ def error_cases(rng):
         b = a * (1 + rng.uniform(-0.2, 0.2, shape)).astype(dtype)
         yield Case("basics", (a, b), layout=layout, readonly=readonly)
     yield Case("basics", (a := draw(rng, (4, 2)), -a))  # 1, the largest there is
+    for dtype in ("float64", "float32"):  # some of one sign, some of both
+        a, signs = draw(rng, (3, 4), dtype), rng.permutation(np.resize([1, -1], 12)).reshape(3, 4)
+        yield Case("basics", (a, (a * signs * rng.uniform(0.5, 0.9, (3, 4))).astype(dtype)))
     # b is larger in every place, or smaller.
     a = rng.uniform(1, 2, (3, 2))
     for way in (1, -1):
@@ -842,6 +846,13 @@ class LinearForward:
             lambda x, w, b: ref.linear_forward(x, w.T, b),
         ),
         Bug(
+            "mean for sum",
+            "You divided by the number of inputs. An output is the sum of what arrives at it: each input times its "
+            "weight, and the bias.",
+            lambda x, w, b: ref.linear_forward(x / x.dtype.type(x.shape[1]), w, b),
+            (lambda x, w, b: ref.linear_forward(x, w, b) / x.dtype.type(x.shape[1]),),
+        ),
+        Bug(
             "no bias",
             "The products are right, the biases are missing: b[j] is added to output j of every example.",
             lambda x, w, b: ref.linear_forward(x, w, np.zeros_like(b)),
@@ -900,6 +911,8 @@ class LinearBackward:
             "that gives both.",
             linear_twist(lambda dx, dw, db: (dx, dw.T, db)),
             (
+                linear_twist(lambda dx, dw, db: (dx.T, dw, db)),
+                linear_twist(lambda dx, dw, db: (dx.T, dw.T, db)),
                 lambda dout, x, w: (ref.linear_backward(dout, x, w.T)[0], *ref.linear_backward(dout, x, w)[1:]),
                 lambda dout, x, w: (
                     ref.linear_backward(dout, x, w.T)[0],
@@ -1047,6 +1060,12 @@ def other_slopes(pick):
     return bent(bend)
 
 
+def bend_on_the_other_side(network):
+    """The slope meets the gradient before the weights do, where it is the slope of the layer above once more."""
+    network.back = [slope * w for slope, w in zip(network.slopes, network.w, strict=True)]
+    network.slopes[:-1] = [torch.ones_like(slope) for slope in network.slopes[:-1]]
+
+
 def bend_into_the_activation(network):
     network.slopes = [network.slope(a) for a in network.a[1:]]
 
@@ -1106,6 +1125,7 @@ class MlpBackprop:
             (
                 other_slopes(lambda layer, last: max(layer - 1, 0)),
                 other_slopes(lambda layer, last: last),
+                bent(bend_on_the_other_side),
             ),
         ),
         Bug(

@@ -411,6 +411,7 @@ NAIVE_BUGS = (
         "integer output",
         "Your output array holds integers, so every value loses its fraction. Give np.zeros the dtype of x.",
         lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k).astype(np.int64),
+        (lambda x, w, b, *a, **k: np.trunc(ck.oracle.conv2d(x, w, b, *a, **k)),),  # converted back at the end
     ),
     Bug(
         "pads with edge values",
@@ -635,13 +636,21 @@ class Conv1x1:
         n, c, h, width = x.shape
         return ck.oracle.conv2d(x.reshape(c, n, h, width).swapaxes(0, 1), w[:, :, None, None], b)
 
+    def mixes_pixels_and_outputs(x, w, b):
+        out = Conv1x1.mixes_pixels(x, w, b)
+        return np.moveaxis(out, 1, -1).reshape(out.shape)
+
+    def mixes_images_and_outputs(x, w, b):
+        out = Conv1x1.mixes_images(x, w, b)
+        return out.swapaxes(0, 1).reshape(out.shape)
+
     bugs = (
         Bug(
             "mixes pixels",
             "Values of different pixels get mixed. A reshape does not move the channel axis: bring it to the end (or "
             "multiply w with x reshaped to (N, C, H W)) before you flatten the pixels.",
             mixes_pixels,
-            (mixes_outputs, mixes_images),
+            (mixes_outputs, mixes_images, mixes_pixels_and_outputs, mixes_images_and_outputs),
         ),
         Bug(
             "channels last",
@@ -693,6 +702,9 @@ class ReceptiveField:
     def adds_k_times_jump(layers):
         return shapes.receptive_field([(k + 1, *rest) for k, *rest in layers])
 
+    def adds_reach_from_0(layers):
+        return shapes.receptive_field(layers) + shapes.receptive_field([(2, s) for _, s, *_ in layers]) - 2
+
     def stride_early(layers):
         """As if each layer's stride already held for its own kernel."""
         return shapes.receptive_field([(1, layers[0][1]), *((k, s, *d) for (k, _, *d), s in _shifted(layers))])
@@ -703,7 +715,11 @@ class ReceptiveField:
             "Each layer adds k - 1, not k: the windows of two neighbouring outputs overlap. Three 3x3 layers see 7 "
             "pixels, not 9.",
             adds_k,
-            (adds_k_times_jump, lambda layers: 1 + sum(k for k, *_ in layers)),
+            (
+                adds_k_times_jump,
+                lambda layers: 1 + sum(k for k, *_ in layers),
+                adds_reach_from_0,
+            ),
         ),
         Bug(
             "stride applied one layer early",
