@@ -110,7 +110,8 @@ def mistaken(exercise, cases, rights):
 def name_bug(exercise, rows, mistakes):
     """The known bug that an answer has, or None.
 
-    It is the one that equals the answer on most of its wrong cases, and on two at least.
+    It is the one that equals the answer on most of its wrong cases: on two at least, since one may be an accident, or
+    on the only one in which either is wrong.
 
     Args:
         exercise: its specification.
@@ -119,12 +120,13 @@ def name_bug(exercise, rows, mistakes):
     """
     wrong = sum(1 for case, _, got, found in rows if found and not got.error and not case.fast)
     scalar = not any(True for _, right, *_ in rows for _ in arrays(right.value))
-    best, best_rank = None, (2, -len(rows) - 1)
+    best, best_rank = None, (0, 0)
     for bug, outcomes in mistakes:
         equal = sum(1 for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome))
         contrary = sum(1 for i in outcomes if not rows[i][3])
         # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
         by_accident = scalar and (3 * equal < wrong or contrary > equal)
+        by_accident |= equal == 1 and (wrong > 1 or contrary > 0)
         if (equal, -contrary) > best_rank and not by_accident:
             best, best_rank = bug, (equal, -contrary)
     return best

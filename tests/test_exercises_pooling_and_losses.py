@@ -396,9 +396,7 @@ def test_each_shape_of_a_batch_counts(name):
 
 
 @pytest.mark.parametrize("name", ["softmax_loss", "svm_loss"])
-def test_each_kind_of_label_counts(name):
-    for label in ("int64", "int32", "uint8", "int8"):
-        loses(name, lambda scores, y, *_, label=label, **__: y.dtype == label)
+def test_a_class_that_comes_twice_counts(name):
     loses(name, lambda scores, y, *_, **__: len(np.unique(y)) < len(y))
 
 

@@ -697,7 +697,7 @@ def top_k_heap(scores, y, k):
 
 def top_k_torch(scores, y, k):
     best = torch.tensor(scores).topk(k, dim=1).indices
-    return (best == torch.tensor(y.astype(np.int64))[:, None]).any(1).double().mean().item()
+    return (best == torch.tensor(y)[:, None]).any(1).double().mean().item()
 
 
 def crops_loops(images, size):

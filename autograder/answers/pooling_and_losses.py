@@ -549,7 +549,7 @@ def _differentiated(loss):
 
 @_differentiated
 def cross_entropy_torch(scores, y):
-    return F.cross_entropy(scores, torch.tensor(y.astype(np.int64)))
+    return F.cross_entropy(scores, torch.tensor(y))
 
 
 def hinge_masked(scores, y, margin=1.0):
@@ -591,7 +591,7 @@ def hinge_counted(scores, y, margin=1.0):
 
 @_differentiated
 def hinge_torch(scores, y, margin=1.0):
-    index = torch.tensor(y.astype(np.int64))[:, None]
+    index = torch.tensor(y)[:, None]
     violation = (scores - scores.gather(1, index) + margin).relu()
     return violation.scatter(1, index, 0.0).sum(1).mean()
 

@@ -715,6 +715,16 @@ class MaxoutBackward:
 
     bugs = (
         Bug(
+            "max over everything",
+            "You looked for the largest value of a whole row. Each unit has `pieces` columns of its own and a largest "
+            "one among them, which gets the unit's gradient.",
+            lambda dout, z, pieces: (z == z.max(1, keepdims=True)) * dout.repeat(pieces, 1),
+            (
+                lambda dout, z, pieces: (z == z.max(1, keepdims=True)) * dout.sum(1, keepdims=True),
+                lambda dout, z, pieces: (z == z.max()) * dout.repeat(pieces, 1),
+            ),
+        ),
+        Bug(
             "all pieces get the gradient",
             "Every piece of a unit got its gradient. Only the largest one decided the output, so only it hears back.",
             lambda dout, z, pieces: dout.repeat(pieces, 1),

@@ -162,6 +162,13 @@ def _padded_behind(x, dout, kh, kw, stride=1, pad=0):
     return _dw(np.pad(x, ((0, 0), (0, 0), (0, 2 * pad), (0, 2 * pad))), dout, kh, kw, stride)
 
 
+def _unpadded_smaller(x, dout, kh, kw, stride=1, pad=0):
+    """All of dout slid over the unpadded image, which has fewer places for it."""
+    spread = ck.oracle.insert_zeros(dout, stride)
+    places = (n - o + 1 for n, o in zip(x.shape[2:], spread.shape[2:], strict=True))
+    return _dw(x, spread, *map(min, (kh, kw), places))
+
+
 def _w_stride_ignored(x, dout, kh, kw, stride=1, pad=0):
     oh, ow = dout.shape[2:]
     return _dw(ck.oracle.zero_pad(x, pad)[:, :, : oh + kh - 1, : ow + kw - 1], dout, kh, kw)
@@ -214,7 +221,7 @@ BUGS_W = (
         "unpadded x",
         "The windows on the way forward lay on the padded image, so dw needs the padded image, too.",
         _unpadded,
-        (_padded_behind,),
+        (_padded_behind, _unpadded_smaller),
     ),
     Bug(
         "stride ignored in dw",
@@ -276,6 +283,12 @@ def _x_tail_in_front(dout, w, x_shape, stride=1, pad=0):
     return np.roll(_dx(dout, w, x_shape, stride, pad), (x_shape[2] - rows, x_shape[3] - columns), (2, 3))
 
 
+COUNTS_HINT = (
+    "You averaged over the windows that cover a pixel. That would undo im2col, but a gradient has to be its adjoint: "
+    "what was copied four times gets four gradients, and they add up."
+)
+
+
 def _x_overwritten(order):
     """Where windows overlap, the one that comes last wins."""
 
@@ -289,6 +302,12 @@ def _x_overwritten(order):
         return dx
 
     return answer
+
+
+def _x_averaged(dout, w, x_shape, stride=1, pad=0):
+    covered = np.ones((w[0].size, dout[:, 0].size), dout.dtype)
+    counts = ck.oracle.col2im(covered, x_shape, *w.shape[2:], stride, pad)
+    return _dx(dout, w, x_shape, stride, pad) / np.maximum(counts, 1)
 
 
 def _x_stride_ignored(dout, w, x_shape, stride=1, pad=0):
@@ -372,6 +391,7 @@ BUGS_X = (
         _x_overwritten(-1),
         (_x_overwritten(1),),
     ),
+    Bug("divided by the counts", COUNTS_HINT, _x_averaged),
     Bug(
         "stride ignored in dx",
         "You put the values of dout side by side, but the windows they belong to lie stride pixels apart: insert "
@@ -611,8 +631,7 @@ class Col2im:
         ),
         Bug(
             "divided by the counts",
-            "You averaged over the windows that cover a pixel. That would undo im2col, but a gradient has to be its "
-            "adjoint: what was copied four times gets four gradients, and they add up.",
+            COUNTS_HINT,
             _cols_averaged,
         ),
         Bug(
