@@ -79,7 +79,7 @@ def shown(notebook, unit, root=ROOT):
         cell.source = LINK.sub(r"(\1.ipynb", cell.source)
         if cell.cell_type == "code":
             graded = is_solution(cell) or is_grade(cell)
-            cell.outputs = [] if graded else [still(output) for output in cell.outputs if not _is_progress(output)]
+            cell.outputs = [] if graded else list(still(o for o in cell.outputs if not _is_progress(o)))
     bare = nbformat.from_dict(nb)
     told = []
     for cell in bare.cells:
@@ -91,12 +91,14 @@ def shown(notebook, unit, root=ROOT):
     return nb
 
 
-def still(output):
-    """An output without its widget, which needs a kernel, where a picture stands for it."""
-    data = output.get("data", {})
-    if "text/html" in data:
-        data.pop("application/vnd.jupyter.widget-view+json", None)
-    return output
+def still(outputs):
+    """Outputs without widgets, which need a kernel, where a picture stands for them."""
+    for output in outputs:
+        data = output.get("data", {})
+        if "text/html" in data:
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+        if data != {"text/html": ""}:  # the live view of an explainer; its picture is the next output
+            yield output
 
 
 def _is_progress(output):

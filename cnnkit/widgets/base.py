@@ -1,5 +1,7 @@
 """What all explainers are: an anywidget whose results follow its inputs, with a still picture beside its view."""
 
+from uuid import uuid4
+
 import anywidget
 import traitlets
 from IPython.display import display
@@ -33,6 +35,8 @@ class Explainer(anywidget.AnyWidget):
     arguments are more than traits, it has ``prepared()``, too.
     """
 
+    _picture = traitlets.Unicode(help="a class of the still picture, which the live view hides").tag(sync=True)
+
     def __init_subclass__(cls, script=None, **kwargs):
         if script:  # traitlets makes subclasses of its own
             cls._esm, cls._css = scripts.module(script), scripts.styles()
@@ -54,6 +58,10 @@ class Explainer(anywidget.AnyWidget):
             raise BadInput(str(error)) from None
         self._follow()
         self.observe(self._follow, names=known)
+
+    @traitlets.default("_picture")
+    def _picture_of_its_own(self):
+        return f"cnnkit-{uuid4().hex}"
 
     def prepared(self, **inputs):
         """The values of traits that the arguments stand for.
@@ -97,7 +105,8 @@ class Explainer(anywidget.AnyWidget):
         """
         data, _ = self._repr_mimebundle_()
         display({VIEW: data[VIEW], "text/html": ""}, raw=True)
-        display({"text/plain": data["text/plain"], "text/html": still.IN_NOTEBOOKS + data["text/html"]}, raw=True)
+        picture = f'{still.IN_NOTEBOOKS}<div class="{self._picture}">{data["text/html"]}</div>'
+        display({"text/plain": data["text/plain"], "text/html": picture}, raw=True)
 
 
 def _plain(value):

@@ -17,15 +17,15 @@ _COLD, _WARM = "0,114,178", "213,94,0"  # of Okabe and Ito's palette
 
 IN_NOTEBOOKS = (
     "<style>"
-    ".jp-NotebookPanel .jp-OutputArea:has(.cnnkit-explainer) .jp-OutputArea-child:has(.cnnkit-still),"
     ".jp-NotebookPanel .jp-OutputArea:has(.cnnkit-still) .jp-OutputArea-output:not([data-mime-type],:has(*))"
     "{display:none}"
     ".jp-NotebookPanel .cnnkit-still{animation:1s both cnnkit-still}"
     "@keyframes cnnkit-still{from,99%{position:absolute;visibility:hidden}}"
     "</style>"
 )
-"""Where a notebook is open: the live view or the still picture, never both, and not a word about missing models, which
-JupyterLab puts alone into an output without a type. The picture waits a second for the view, so that none flashes by.
+"""Where a notebook is open: no word about missing models, which JupyterLab puts alone into an output without a type.
+
+The picture waits a second for the live view, which hides it, so that none flashes by.
 """
 
 

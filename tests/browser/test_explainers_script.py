@@ -83,6 +83,26 @@ def test_bad_input_on_the_page_is_a_sentence(web):
     assert said == []
 
 
+RENDERED = """async ([text, state]) => {
+    document.body.innerHTML = '<p class="its-picture">still</p><div></div>';
+    const {default: view} = await import(URL.createObjectURL(new Blob([text], {type: 'text/javascript'})));
+    const model = {get: name => state[name], on() {}, off() {}};
+    const shown = () => document.querySelector('.its-picture').checkVisibility();
+    const seen = [shown()];
+    const done = view.render({model, el: document.querySelector('div')});
+    seen.push(shown());
+    done();
+    return [...seen, shown()];
+}"""
+
+
+def test_a_live_view_hides_its_still_picture_in_any_notebook(page):
+    state = dict(web_page.all_explainers())["Where does the gradient of a pooling layer go?"].inputs
+    page.goto("about:blank")
+    state |= {"_picture": "its-picture"}
+    assert page.evaluate(RENDERED, [scripts.module("pool_router"), state]) == [True, False, True]
+
+
 FILL_ALL = """async view => {
     const frame = () => new Promise(requestAnimationFrame);
     const told = [];

@@ -72,6 +72,10 @@ export function explainer({ name, build }) {
       };
       ui.changed = changed;
       model.on("change", changed);
+      const picture = model.get("_picture"); // the class of the still picture, in a notebook
+      const hidden = "{ display: none; }";
+      if (picture)
+        ui.root.append(h("style", {}, `.${picture} ${hidden} .jp-OutputArea-child:has(.${picture}) ${hidden}`));
       el.append(ui.root);
       redraw();
       return () => {
