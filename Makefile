@@ -11,7 +11,7 @@ to_use     := .venv/installed-to-use
 to_develop := .venv/installed-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help lab grade grade-all test hostile lint coverage build release site bench
+.PHONY: help lab grade grade-all test hostile lint build release site bench
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -31,16 +31,13 @@ grade: $(to_use)  ## grade one unit of a class (SUBMITTED=dir OUTPUT=dir UNIT=03
 grade-all: $(to_use)  ## grade every unit of a class (SUBMITTED=dir OUTPUT=dir)
 	@$(call run_grader)
 
-test: lint  ## run the linter, check that the notebooks are fresh, run all tests
+test: lint  ## run the linter, check that the notebooks are fresh, run all tests, report coverage
 	@scripts/system-packages
 	$(bin)/autograder build --check
-	$(bin)/python -m pytest -n 2 --dist loadfile
+	$(bin)/python -m pytest -n 2 --dist loadfile --cov
 
 hostile: $(to_develop)  ## try the hostile submissions alone
 	$(bin)/python -m pytest tests/hostile
-
-coverage: $(to_develop)  ## run all tests and say which lines of cnnkit and autograder none of them reached
-	$(bin)/python -m pytest -n 2 --dist loadfile --cov --cov-report term --cov-report html:build/coverage
 
 lint: $(to_develop)  ## run the linter
 	$(bin)/ruff check

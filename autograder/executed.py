@@ -56,19 +56,24 @@ def warnings(notebook):
 
 
 def _run(unit, notebook, root):
+    begun = []
     client = NotebookClient(
         notebook,
         timeout=SECONDS_A_CELL,
         kernel_name=notebook.metadata.kernelspec.name,
         store_widget_state=False,
+        on_cell_start=lambda cell, cell_index: begun.append(cell.id),
         resources={"metadata": {"path": str(root / "solutions" / unit)}},
     )
     try:
         with tempfile.TemporaryDirectory() as folder:  # nobody's progress is read, and none is kept
             client.execute(env=os.environ | {"CNNKIT_PROGRESS": str(Path(folder) / "progress.jsonl")})
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        last = str(error).strip().splitlines()[-1]
-        raise BuildError(f"{unit}: {last}") from error
+    except CellExecutionError as error:
+        raise BuildError(f"{unit}, cell {begun[-1]}: {error.ename}: {error.evalue}") from error
+    except CellTimeoutError as error:
+        raise BuildError(f"{unit}, cell {begun[-1]}: not done after {SECONDS_A_CELL} s") from error
+    except DeadKernelError as error:
+        raise BuildError(f"{unit}, cell {begun[-1]}: the kernel died") from error
 
 
 def _digest(source, root):

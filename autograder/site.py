@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+import click
 import nbformat
 from nbgrader.utils import is_grade, is_solution
 from sphinx.cmd.build import build_main
@@ -24,13 +25,14 @@ from cnnkit.widgets import page as explainers
 LINK = re.compile(r"\(\.\./(\d\d-[\w-]+)/\1\.ipynb")
 
 
-def make(output=None, root=ROOT, units=None):
+def make(output=None, root=ROOT, units=None, notify=lambda step: None):
     """Build the site.
 
     Args:
         output: folder for its pages; ``build/site/html`` by default.
         root: the repository.
         units: names of the units to show; None for all.
+        notify: called with what comes next, in words.
 
     Returns:
         Sphinx's exit status. Warnings are errors.
@@ -40,14 +42,15 @@ def make(output=None, root=ROOT, units=None):
     """
     root = Path(root)
     work = root / "build" / "site"
-    assemble(work / "source", root, units)
+    assemble(work / "source", root, units, notify)
     output = Path(output or work / "html")
+    notify("the pages")
     return build_main(
         ["-W", "--keep-going", "-q", "-j", "auto", "-d", str(work / "doctrees"), str(work / "source"), str(output)]
     )
 
 
-def assemble(folder, root=ROOT, units=None):
+def assemble(folder, root=ROOT, units=None, notify=lambda step: None):
     """Put together what Sphinx reads. Files that are as they were are left alone, so that Sphinx need not read them."""
     folder, root = Path(folder), Path(root)
     wanted = {}
@@ -55,7 +58,10 @@ def assemble(folder, root=ROOT, units=None):
         if path.is_file() and "__pycache__" not in path.parts:
             wanted[path.relative_to(root / "docs")] = path.read_bytes()
     names = list(units or build.units(root))
-    pages = {unit: shown(executed(unit, root), unit, root) for unit in names}
+    pages = {}
+    for unit in names:
+        notify(unit)
+        pages[unit] = shown(executed(unit, root), unit, root)
     for unit, nb in pages.items():
         wanted[Path("units") / f"{unit}.ipynb"] = (nbformat.writes(nb) + "\n").encode()
     wanted[Path("units.md")] = _map(pages).encode()
@@ -163,20 +169,24 @@ def _update(folder, wanted):
             path.write_bytes(content)
 
 
-def main(arguments):
-    if len(arguments) > 1 or arguments[:1] in (["-h"], ["--help"]):
-        print(__doc__.strip())
-        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
-    output = Path(arguments[0]) if arguments else ROOT / "build" / "site" / "html"
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+def main(folder):
+    """Build the course's site into FOLDER, by default build/site/html.
+
+    Each unit is run once and its outputs are kept until something that they depend on changes: the first time takes
+    minutes.
+    """
+    folder = folder or ROOT / "build" / "site" / "html"
     try:
-        status = make(output)
+        status = make(folder, notify=lambda step: click.echo(f"site: {step}"))
     except build.BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
     if status == 0:
-        print(f"Site: {output / 'index.html'}")
-    return status
+        click.echo(f"Site: {folder / 'index.html'}")
+    sys.exit(status)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

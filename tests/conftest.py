@@ -13,6 +13,16 @@ settings.register_profile("course", deadline=None)
 settings.load_profile("course")
 
 
+def pytest_collection_modifyitems(items):
+    """Leave the exercises' tests out of what coverage traces: they call Python functions a million times.
+
+    They are as many as all others together, and what they reach is reached by ``test_exercises.py`` as well.
+    """
+    for item in items:
+        if item.path.name.startswith("test_exercises_"):
+            item.add_marker("no_cover")
+
+
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request):
     """Where a reference computes: the processor, and a GPU wherever there is one."""

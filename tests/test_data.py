@@ -119,7 +119,7 @@ def serving(files):
         yield server
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(60)
         server.server_close()
 
 
@@ -359,7 +359,7 @@ def test_the_command_gets_and_verifies(mirror):
 
 def test_data_that_works_offline_loads_neither_torch_nor_what_downloads_need():
     code = "import sys; from cnnkit import data; data.digits(); print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert not {"torch", "pooch", "requests"} & set(run.stdout.split())
 
 

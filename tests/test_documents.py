@@ -61,6 +61,10 @@ def test_words_are_spelt_as_words_are():
 def test_a_word_that_is_misspelt_is_found(tmp_path):
     (tmp_path / "x.md").write_text("Its height is teh same.")  # codespell:ignore teh
     done = subprocess.run(
-        [sys.executable, "-m", "codespell_lib", str(tmp_path / "x.md")], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "codespell_lib", str(tmp_path / "x.md")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode != 0 and "teh ==> the" in done.stdout  # codespell:ignore teh

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from nbgrader.api import Gradebook
+from programs import autograder
 from small_course import SOLUTION, SOURCE, UNIT, write_unit
 
 from autograder import build, cli, gradebook, selftest, worker
@@ -80,12 +81,6 @@ def designed():
         for name in lesson:
             _, bug, flags = losses.get(name, ([], "", ""))
             yield [student, CONV, name, f"{score(student, name)}", f"{sum(POINTS[name].values())}", bug, flags]
-
-
-def autograder(*arguments, **more):
-    """Run the command line; returns the finished process."""
-    command = [sys.executable, "-m", "autograder.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, **more)
 
 
 def rows(output):

@@ -8,10 +8,7 @@ import csv
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -19,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from programs import autograder_succeeds, free_ports, running
 
 from autograder import build
 
@@ -101,16 +99,6 @@ class User:
         self.ask("PUT", path, {"type": "notebook", "content": notebook["content"]})
 
 
-def free_ports(number):
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     root = tmp_path_factory.mktemp("course")
@@ -129,40 +117,9 @@ def hub(course, tmp_path_factory):
     config.write_text(CONFIG.format(port=port, hub_port=hub_port, api_port=api_port, **more))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
     environment |= {"CNN_HUB": str(folder), "CNN_COURSE": str(course), "PYTHONUNBUFFERED": "1"}
-    log, ready = folder / "hub.log", threading.Event()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterhub", "--config", str(config)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-    def follow():
-        with log.open("w") as copy:
-            for line in server.stdout:
-                copy.write(line)
-                copy.flush()
-                if "JupyterHub is now running" in line:
-                    ready.set()
-        ready.set()
-
-    follower = threading.Thread(target=follow)
-    follower.start()
-    try:
-        assert ready.wait(SECONDS) and server.poll() is None, log.read_text()
+    command = [sys.executable, "-m", "jupyterhub", "--config", config]
+    with running(command, folder / "hub.log", "JupyterHub is now running", SECONDS, cwd=folder, env=environment):
         yield Hub(f"http://127.0.0.1:{port}")
-    finally:
-        server.terminate()
-        server.wait(SECONDS)
-        follower.join(SECONDS)
-
-
-def autograder(*arguments):
-    command = [sys.executable, "-m", "autograder.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_one_assignment_goes_round(hub, course):
@@ -189,11 +146,11 @@ def test_one_assignment_goes_round(hub, course):
     grading = course / "grading"
     assert sorted(p.name for p in (grading / "submitted").iterdir()) == ["ann", "bob", "cy"]
     late = "c.AssignLatePenalties.plugin_class = 'autograder.late.PerDay'\nc.PerDay.grace_minutes = 0\n"
-    autograder("grade", UNIT, "--submitted", grading / "submitted", "--output", grading)
+    autograder_succeeds("grade", UNIT, "--submitted", grading / "submitted", "--output", grading)
     with open(grading / "nbgrader_config.py", "a") as config:
         config.write(late)
-    autograder("report", "--output", grading)
-    autograder("export", "--output", grading)
+    autograder_succeeds("report", "--output", grading)
+    autograder_succeeds("export", "--output", grading)
     with open(grading / "export-csv.csv", newline="", encoding="utf-8") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     assert {name: (row["score"], row["late_penalty"]) for name, row in rows.items()} == {

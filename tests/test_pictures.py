@@ -36,7 +36,9 @@ def test_pictures_are_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert data.photo().any()
     code = "from cnnkit import data; print(data.photo().shape)"
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
     assert run.stdout.strip() == "(200, 256)"
 
 

@@ -106,4 +106,4 @@ def test_drawing_leaves_pyplot_alone():
         "fig, ax = plot.canvas(3, 3); plot.grid(ax, np.eye(2)); plot.show(fig, 'x');"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from programs import free_ports
 from small_course import UNIT, write_unit
 
 from autograder import build, cluster, pool, worker
@@ -128,7 +128,7 @@ def test_a_job_that_costs_three_workers_is_given_up_and_the_others_are_done(job)
             replies = drain(workers, 4)
         finally:
             stop.set()
-            killer.join()
+            killer.join(60)
     assert replies.pop("bad") is None
     assert {ticket: score(reply) for ticket, reply in replies.items()} == dict.fromkeys("abc", 1)
 
@@ -156,7 +156,7 @@ def test_workers_that_do_not_start_end_the_run(monkeypatch):
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
     """Address of a scheduler with two workers of one thread, each with a nanny."""
-    port, folder = free_port(), tmp_path_factory.mktemp("dask")
+    (port,), folder = free_ports(1), tmp_path_factory.mktemp("dask")
     dask = [sys.executable, "-m", "distributed.cli."]
     address = f"tcp://127.0.0.1:{port}"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
@@ -167,12 +167,6 @@ def scheduler(tmp_path_factory):
     for process in processes[::-1]:
         process.terminate()
         process.wait(30)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def submit(folder, student, text):

@@ -77,7 +77,7 @@ def test_two_notebooks_at_once_lose_nothing(kept):
         "for name in sys.argv[1:]: progress.record(Verdict(name, 1, 1, True))"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code, *part]) for part in (names[::2], names[1::2])]
-    assert [run.wait() for run in runs] == [0, 0]
+    assert [run.wait(60) for run in runs] == [0, 0]
     assert progress.best() == dict.fromkeys(names, 1)
 
 

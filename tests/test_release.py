@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_output
+from programs import autograder
 
 from autograder import build, release
 from autograder.gradebook import SEED_FILE
@@ -195,11 +196,6 @@ def test_the_same_sources_give_the_same_archive_without_caches(repository, tmp_p
 # The course itself, by the command
 
 
-def autograder(*arguments):
-    command = [sys.executable, "-m", "autograder.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released")
@@ -258,7 +254,9 @@ def test_the_bundle_installs_as_a_package(unpacked, tmp_path):
     """With the installed setuptools, so that nothing is fetched."""
     source = shutil.copytree(unpacked, tmp_path / "source")
     code = "import sys, setuptools.build_meta as b; print(b.build_wheel(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=source, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=source, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(tmp_path / done.stdout.splitlines()[-1]) as wheel:
         inside = {name for name in wheel.namelist() if ".dist-info" not in name}

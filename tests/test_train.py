@@ -205,7 +205,7 @@ def test_it_runs_outside_the_main_thread(few):
     found = []
     thread = threading.Thread(target=lambda: found.append(train.fit(network(), few[0], epochs=1, progress=False)))
     thread.start()
-    thread.join()
+    thread.join(60)
     assert len(found[0]) == 1
 
 

@@ -148,4 +148,5 @@ def test_a_stack_feeds_the_layer_behind_it():
 def test_the_arithmetic_needs_neither_torch_nor_widgets():
     modules = ", ".join(f"cnnkit.widgets.{name}" for name in ARITHMETIC)
     code = f"import sys, {modules}; print(*{{'torch', 'ipywidgets', 'anywidget', 'matplotlib'}} & sys.modules.keys())"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == "\n"

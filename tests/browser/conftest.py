@@ -6,15 +6,13 @@ Tests wait for what the page or the server reports, never for a time.
 import json
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+from programs import free_ports, running
 
 from autograder import build
 
@@ -82,9 +80,7 @@ def lab(tmp_path_factory):
 
 def serve(root, home):
     """Yield a Lab that shows a folder, with its settings in another one; stop it afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     config, log = home / "config.py", home / "server.log"
     config.write_text(SERVER_CONFIG.format(port=port, root=str(root)))
     settings = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
@@ -94,34 +90,9 @@ def serve(root, home):
     env = os.environ | {f"JUPYTER_{name.upper()}_DIR": str(home / name) for name in folders}
     env |= {"IPYTHONDIR": str(home / "ipython"), "CNNKIT_PROGRESS": str(root / "progress.jsonl")}
     env |= {"PYTHONUNBUFFERED": "1"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--config", str(config)],
-        cwd=root,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    ready = threading.Event()
-
-    def follow():
-        with log.open("w") as copy:
-            for line in server.stdout:
-                copy.write(line)
-                copy.flush()
-                if "is running at" in line:
-                    ready.set()
-        ready.set()
-
-    follower = threading.Thread(target=follow)
-    follower.start()
-    try:
-        assert ready.wait(SECONDS_TO_START) and server.poll() is None, log.read_text()
+    command = [sys.executable, "-m", "jupyterlab", "--config", config]
+    with running(command, log, "is running at", SECONDS_TO_START, cwd=root, env=env):
         yield Lab(f"http://127.0.0.1:{port}", root, log)
-    finally:
-        server.terminate()
-        server.wait(60)
-        follower.join(60)
 
 
 @pytest.fixture(scope="session")

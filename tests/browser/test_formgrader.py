@@ -2,14 +2,13 @@
 
 import csv
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import nbformat
 import pytest
 from conftest import ROOT, serve
+from programs import autograder_succeeds
 
 from autograder.build import source_notebook
 from cnnkit import exercises
@@ -21,12 +20,6 @@ LATE = """
 c.AssignLatePenalties.plugin_class = "autograder.late.PerDay"
 c.PerDay.share = 0.1
 """
-
-
-def autograder(*arguments):
-    command = [sys.executable, "-m", "autograder.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +34,7 @@ def graded(tmp_path_factory):
     when = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
     os.utime(stamp, (when, when))  # what it says counts only where the file is as old
     output = folder / "results"
-    autograder("grade", UNIT, "--submitted", folder / "submitted", "--output", output, "--jobs", 1)
+    autograder_succeeds("grade", UNIT, "--submitted", folder / "submitted", "--output", output, "--jobs", 1)
     with open(output / "nbgrader_config.py", "a", encoding="utf-8") as config:
         config.write(LATE)
     return output
@@ -92,7 +85,7 @@ def test_an_answer_is_marked_by_hand_and_the_report_shows_it(graded, formgrader,
     page.locator(f"#{WRITTEN}").scroll_into_view_if_needed()
     screenshot(page, "formgrader-by-hand")
 
-    autograder("report", "--output", graded)
+    autograder_succeeds("report", "--output", graded)
     assert f"{WRITTEN}: 2 of {POINTS}; by hand" in cells(graded)
     assert f"{BY_MACHINE + 2} of {BY_MACHINE + POINTS} points" in shown(graded, feedback)
     assert "The sum over the filters is missing." in shown(graded, feedback)
@@ -108,7 +101,7 @@ def test_a_due_date_set_in_formgrader_costs_a_late_student_points(graded, formgr
     with page.expect_response(lambda response: response.request.method == "PUT" and response.ok):
         page.locator(".modal button.save").click()
 
-    autograder("report", "--output", graded)
+    autograder_succeeds("report", "--output", graded)
     assert f"late, −{before / 10:g}" in shown(graded, "report/index.html")
     assert f"{before / 10:g} points were taken off for being late." in shown(graded, f"feedback/ann/{UNIT}/{UNIT}.html")
     assert total(graded) == pytest.approx(0.9 * before)
@@ -116,7 +109,7 @@ def test_a_due_date_set_in_formgrader_costs_a_late_student_points(graded, formgr
 
 def total(graded):
     """Ann's points, as a learning platform gets them."""
-    autograder("export", "--output", graded, "--format", "moodle")
+    autograder_succeeds("export", "--output", graded, "--format", "moodle")
     with open(graded / "export-moodle.csv", newline="", encoding="utf-8") as file:
         (ann,) = csv.DictReader(file)
     return float(ann[UNIT])
