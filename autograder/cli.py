@@ -56,13 +56,30 @@ def main():
     """
 
 
+def _limit(option, default, least, unit, help):
+    """An option that takes how much a submission may use of something."""
+    return click.option(
+        option, type=click.FloatRange(least), default=default, show_default=True, metavar=unit, help=help
+    )
+
+
+graded_into = click.option(
+    "--output",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder that a class was graded into.",
+)
+its_gradebook = click.option("--db", metavar="URL", help="Its gradebook, where that is not gradebook.db in the folder.")
+
+
 @main.command()
 @click.argument("units", metavar="[UNIT]...", nargs=-1)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 where something is stale.")
 def build(units, check):
-    """Build the students' notebooks from solutions/, and the example class from those.
+    """Build the students' notebooks and the example class.
 
-    Without UNIT, every unit. A unit that would give a solution away is refused.
+    Notebooks are built from solutions/. Without UNIT, every unit. A unit that would give a solution away is refused.
     """
     from autograder import build as builder
     from autograder.examples import make
@@ -107,21 +124,13 @@ def build(units, check):
     "ordinary processes under your account, where it can do all that you can. Where there can be no sandbox nothing is "
     "graded without this option, but for the class that comes with the course.",
 )
-@click.option(
-    "--cell-seconds",
-    type=click.FloatRange(0.1),
-    default=30,
-    show_default=True,
-    metavar="T",
-    help="How long a cell of a notebook may run.",
-)
-@click.option(
+@_limit("--cell-seconds", 30, 0.1, "T", "How long a cell of a notebook may run.")
+@_limit(
     "--check-seconds",
-    type=click.FloatRange(0.1),
-    default=20,
-    show_default=True,
-    metavar="T",
-    help="How long all calls of one exercise may take together; those with large arrays get more.",
+    20,
+    0.1,
+    "T",
+    "How long all calls of one exercise may take together; those with large arrays get more.",
 )
 @click.option(
     "--scheduler",
@@ -129,14 +138,7 @@ def build(units, check):
     help="Address of a Dask scheduler, tcp://host:8786, whose workers score in place of this machine's; they need the "
     "same versions of the course, Python and libraries.",
 )
-@click.option(
-    "--memory",
-    type=click.FloatRange(0.05),
-    default=2,
-    show_default=True,
-    metavar="GIB",
-    help="How much memory a submission may take, in the sandbox.",
-)
+@_limit("--memory", 2, 0.05, "GIB", "How much memory a submission may take, in the sandbox.")
 @click.option(
     "--db", metavar="URL", help="Gradebook to use, as nbgrader takes it; gradebook.db in the output folder by default."
 )
@@ -229,7 +231,7 @@ def grade(
     help="Folder for <student>/<unit>/<unit>.ipynb, which `autograder grade --submitted` takes.",
 )
 def collect(archives, system, folder):
-    """Sort what a learning management system gives out into a folder of submissions.
+    """Sort what Moodle or Canvas gives out into submissions.
 
     A notebook's unit is known by its grade ids, whatever the file is called. Students who handed in an archive get it
     unpacked. Of several notebooks of a unit the last one is taken.
@@ -262,18 +264,12 @@ def collect(archives, system, folder):
 
 
 @main.command()
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Folder that a class was graded into.",
-)
-@click.option("--db", metavar="URL", help="Its gradebook, where that is not gradebook.db in the folder.")
+@graded_into
+@its_gradebook
 def report(output, db):
-    """Write grades.csv, the feedback pages and the report again.
+    """Write grades.csv, the feedback and the report again.
 
-    After marks or comments were given by hand in formgrader, say. Nothing is graded.
+    For when marks or comments were given by hand in formgrader, or a due date was set. Nothing is graded.
     """
     from autograder.run import report_again
 
@@ -283,13 +279,7 @@ def report(output, db):
 
 @main.command()
 @click.argument("units", metavar="[UNIT]...", nargs=-1)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    metavar="DIR",
-    help="Folder that a class was graded into.",
-)
+@graded_into
 @click.option(
     "--format",
     "form",
@@ -312,9 +302,9 @@ def report(output, db):
     callback=lambda context, option, values: [_pair(value) for value in values],
     help="What the platform calls a unit, as in 03-conv-forward='Homework 3 (81233)'; repeatable.",
 )
-@click.option("--db", metavar="URL", help="Its gradebook, where that is not gradebook.db in the folder.")
+@its_gradebook
 def export(units, output, form, to, columns, db):
-    """Write the marks as a table that a learning platform imports.
+    """Write the marks as a table for Canvas, Moodle or others.
 
     Without UNIT, every unit. Points are what is left after late penalties; marks given by hand count. A student who
     handed nothing in has an empty cell, which leaves alone what the platform has. Names, e-mail addresses and the
@@ -347,11 +337,12 @@ def _pair(value):
 )
 @click.option("--canary", "canaries", multiple=True, metavar="TEXT", help="A text that no file may hold; repeatable.")
 def release(output, canaries):
-    """Make the archive that students get: notebooks, cnnkit, environment, data.
+    """Make the archive that students get.
 
-    It is searched before it is written: for solutions and other answers, outputs and widget state in notebooks, secret
-    seeds, credentials, files that are the instructor's, and the words INSTRUCTORS ONLY, which you may put into whatever
-    must stay with you. Exits with 2, and writes nothing, where any of these is found.
+    It holds the notebooks, cnnkit, the environment and the data. It is searched before it is written: for solutions and
+    other answers, outputs and widget state in notebooks, secret seeds, credentials, files that are the instructor's,
+    and the words INSTRUCTORS ONLY, which you may put into whatever must stay with you. Exits with 2, and writes
+    nothing, where any of these is found.
     """
     from autograder import release as releases
 
@@ -383,10 +374,10 @@ def selftest(units, device):
 @main.command("new-unit")
 @click.argument("unit", metavar="NN-TOPIC")
 def new_unit(unit):
-    """Write the skeleton of a unit of your own, as in 10-median-filters.
+    """Write the skeleton of a unit of your own.
 
-    It builds as it stands; `autograder new-exercise` puts exercises into it, and `autograder selftest` says what is
-    left to do.
+    NN-TOPIC is its name, as in 10-median-filters. It builds as it stands; `autograder new-exercise` puts exercises into
+    it, and `autograder selftest` says what is left to do.
     """
     from autograder import scaffold
 
@@ -397,10 +388,10 @@ def new_unit(unit):
 @click.argument("name", metavar="NAME")
 @click.option("--unit", required=True, metavar="UNIT", help="The unit that it goes into.")
 def new_exercise(name, unit):
-    """Write the skeleton of an exercise into a unit, under the name of the function that students will write.
+    """Write the skeleton of an exercise into a unit.
 
-    Its specification, a place for right answers and the cells of the lesson are added at the ends of the unit's files.
-    `autograder selftest UNIT` says what is left to do.
+    NAME is that of the function that students will write. Its specification, a place for right answers and the cells of
+    the lesson are added at the ends of the unit's files. `autograder selftest UNIT` says what is left to do.
     """
     from autograder import scaffold
 
@@ -435,9 +426,10 @@ def _isolation(wanted, submitted):
 
 @main.command()
 def doctor():
-    """Look what this system offers to keep student code in, and say how to mend what is missing.
+    """Try the sandbox, and say how to mend what it lacks.
 
-    The sandbox is tried, from inside. Exits with 1 where there can be none or a wall is missing.
+    The sandbox, which student code is graded in, is started and examined from inside. Exits with 1 where there can be
+    none or a wall is missing.
     """
     from autograder.sandbox.survey import survey
 

@@ -23,7 +23,7 @@ def main():
 
 @main.command("doctor")
 def examine():
-    """Look whether all that the course needs is here, and say how to mend what is not."""
+    """Say what the course lacks here, and how to mend it."""
     table = Table("", "what", "found", header_style="bold")
     findings = doctor.examine()
     for finding in findings:
@@ -69,7 +69,9 @@ def check(notebooks, device, quiet):
 
 @main.command("progress")
 def show_progress():
-    """Show the map of the course: units, minutes, points, and what is left.
+    """Show how far you are in the course.
+
+    The map has the units with their minutes, their points and what is left.
 
     A check in JupyterLab and `cnnkit check` remember the best score of each exercise in a small file, named below the
     map. To begin anew, remove it.
@@ -88,10 +90,10 @@ def show_progress():
 @main.command("data")
 @click.argument("name", type=click.Choice(list(data.PUBLIC)), metavar="NAME")
 def get_data(name):
-    """Download mnist or cifar10, verify it and keep it, for lessons that can use it.
+    """Download mnist or cifar10, verify it and keep it.
 
-    What is on this computer already is verified and not downloaded again. It is kept in the folder that the environment
-    variable CNNKIT_DATA names, else in data/cache in the course's folder.
+    Some lessons can use them. What is on this computer already is verified and not downloaded again. It is kept in the
+    folder that the environment variable CNNKIT_DATA names, else in data/cache in the course's folder.
     """
     try:
         found = data.PUBLIC[name]()

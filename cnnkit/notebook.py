@@ -31,8 +31,12 @@ def run(path):
         notebook = nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise NotebookError("there is no such file") from None
+    except IsADirectoryError:
+        raise NotebookError("this is a folder; name a notebook in it") from None
+    except PermissionError:
+        raise NotebookError("you may not read this file") from None
     except Exception as error:  # nbformat raises what its JSON and schema libraries raise
-        raise NotebookError(f"this is no notebook that can be read ({type(error).__name__})") from error
+        raise NotebookError(f"this is no notebook, or it is damaged ({type(error).__name__})") from error
     names = [name for name in map(_checked, notebook.cells) if name]
     if not names:
         raise NotebookError("there is no exercise of the course in this notebook")
