@@ -10,6 +10,7 @@ What stands in ``solutions/`` itself (``explainers.py``) has no exercises: it be
 """
 
 import copy
+import difflib
 import hashlib
 import json
 import re
@@ -213,8 +214,14 @@ def _known(root, wanted):
         raise BuildError(f"{root}/solutions: no units here")
     for unit in wanted or ():
         if unit not in known:
-            raise BuildError(f"no unit '{unit}'; there are {', '.join(known)}")
+            raise BuildError(no_unit(unit, known))
     return list(wanted) if wanted else known
+
+
+def no_unit(unit, known):
+    """What to say of a name that is no unit's: the nearest one, or all there are."""
+    near = [name for name in known if name.startswith(unit)] or difflib.get_close_matches(unit, known, n=1)
+    return f"no unit {unit}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
 
 
 def _author_path(root, unit):

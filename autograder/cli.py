@@ -1,5 +1,6 @@
 """The instructor's command line."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,10 @@ class Group(click.Group):
             _fail(error.status, error)
         except BuildError as error:
             _fail(2, error)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click's: nobody reads what is printed
+                raise
+            _fail(3, ": ".join(filter(None, (error.filename, error.strerror))) or error)
 
 
 def _fail(status, error):
@@ -97,7 +102,7 @@ def build(units, check):
 @click.argument("units", metavar="[UNIT]...", nargs=-1)
 @click.option(
     "--submitted",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     required=True,
     metavar="DIR",
     help="Folder with <student>/<unit>/<unit>.ipynb.",
@@ -169,9 +174,10 @@ def grade(
     """
     if os.name != "posix":
         raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
-    from autograder.run import Run
+    from autograder.run import Run, check_units
     from autograder.sandbox import Limits
 
+    check_units(units)
     isolation = _isolation(isolation, submitted)
     columns = (
         TextColumn("grading"),
@@ -244,7 +250,8 @@ def collect(archives, system, folder):
 
     problems, late = [], []
     for archive in archives:
-        with Progress(TextColumn("collecting"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
+        columns = (TextColumn("collecting"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task("", total=None)
             notify = lambda done, total, task=task, progress=progress: progress.update(
                 task, completed=done, total=total

@@ -113,7 +113,7 @@ def collect(archive, system, folder, units, notify=lambda done, total: None):
                 raise UsageError(f"{archive} has more than {MAX_ENTRIES} files")
             _collect(opened, system, Path(folder), units, done, notify)
     except FileNotFoundError as error:
-        raise UsageError(f"no {error.filename or archive}") from error
+        raise UsageError(f"there is no {error.filename or archive}") from error
     except UNREADABLE as error:
         raise UsageError(f"{archive} is no zip file, or is damaged") from error
     except OSError as error:

@@ -6,7 +6,6 @@ autograded notebooks and the gradebook, then the pages. A run that was killed go
 
 import contextlib
 import csv
-import difflib
 import io
 import json
 import os
@@ -40,10 +39,7 @@ def check_units(units, root=ROOT):
     known = build.units(root)
     for unit in units:
         if unit not in known:
-            near = [name for name in known if name.startswith(unit)] or difflib.get_close_matches(unit, known, n=1)
-            raise UsageError(
-                f"no unit {unit}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
-            )
+            raise UsageError(build.no_unit(unit, known))
 
 
 def source_path(unit, root=ROOT):
@@ -132,7 +128,7 @@ class Run:
         units = self.units or tuple(build.units(self.root))
         submissions, strays = ingest.find(self.submitted, units, build.units(self.root))
         if not submissions:
-            wanted = " or ".join(units)
+            wanted = " or ".join(self.units) or "any unit"
             raise UsageError(f"{self.submitted} holds no <student>/<unit>/<unit>.ipynb of {wanted}")
         self._make_output()
         try:
@@ -143,7 +139,8 @@ class Run:
 
     def _check_arguments(self):
         if not self.submitted.is_dir():
-            raise UsageError(f"{self.submitted} is no folder" if self.submitted.exists() else f"no {self.submitted}")
+            there = self.submitted.exists()
+            raise UsageError(f"{self.submitted} is no folder" if there else f"there is no folder {self.submitted}")
         check_units(self.units, self.root)
 
     def _make_output(self):

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import click
 import nbformat
@@ -22,6 +23,8 @@ from autograder.nbgrader_config import ROOT
 from cnnkit import exercises
 from cnnkit.widgets import page as explainers
 
+MINUTES = re.compile(r"(about \d+ minutes)")
+GOALS = re.compile(r"After this unit you can\*\*\n\n((?:(?:- |  ).*\n?)+)")
 LINK = re.compile(r"\(\.\./(\d\d-[\w-]+)/\1\.ipynb")
 
 
@@ -118,21 +121,44 @@ def title(notebook):
 
 
 def _map(pages):
-    """The page that lists the units, with what is to be done in each."""
-    rows = []
-    for unit, notebook in pages.items():
-        names = exercises.names(unit)
-        points = sum(exercises.get(name).max_score for name in names)
-        written = sum(c.metadata.nbgrader.points for c in notebook.cells if is_grade(c) and is_solution(c))
-        listed = ", ".join(f"`{name}`" for name in names)
-        rows.append(f"| [{title(notebook)}](units/{unit}.ipynb) | {listed} | {len(names)} | {points + written:g} |")
-    table = "\n".join(["| unit | exercises | how many | points |", "|:--|:--|--:|--:|", *rows])
+    """The page that lists the units: what each takes, what one can do afterwards, its exercises."""
+    units = "\n".join(_card(unit, notebook) for unit, notebook in pages.items())
     contents = "\n".join(f"units/{unit}" for unit in pages)
-    return (
-        "# The course\n\nEvery unit as a page to read, with its figures; the exercises are stubs here, as in the "
-        "notebook that you work in. Units do not depend on your solutions to earlier ones.\n\n"
-        f":::{{container}} course-map\n{table}\n:::\n\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n"
-    )
+    return f"""\
+# The course
+
+Every unit as a page to read, with its figures; the exercises are stubs here, as in the notebook that you work in. Units
+do not depend on your solutions to earlier ones. On each card stands what you can do after the unit.
+
+:::{{container}} cards course-map
+{units}
+:::
+
+```{{toctree}}
+:hidden:
+
+{contents}
+```
+"""
+
+
+def _card(unit, notebook):
+    """A unit on the map, as an item of a list."""
+    names = exercises.names(unit)
+    points = sum(exercises.get(name).max_score for name in names)
+    points += sum(cell.metadata.nbgrader.points for cell in notebook.cells if is_grade(cell) and is_solution(cell))
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    facts = [_count(len(names), "exercise"), _count(points, "point")]
+    minutes = MINUTES.search(text)
+    parts = [f"[{title(notebook)}](units/{unit}.ipynb)", ", ".join([*facts, *(minutes.groups() if minutes else ())])]
+    goals = GOALS.search(text)
+    parts += [goals[1].strip()] if goals else []
+    parts.append(" ".join(f"`{name}`" for name in names))
+    return "- " + indent("\n\n".join(parts), "  ").lstrip() + "\n"
+
+
+def _count(number, noun):
+    return f"{number:g} {noun}{'s' * (number != 1)}"
 
 
 def _benchmarks(folder):
@@ -154,7 +180,9 @@ def _benchmarks(folder):
 def _table(columns, rows):
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in [columns, *rows]]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
-    return "\n".join([lines[0], "|" + ":--|" * len(columns), *lines[1:]])
+    numeric = [all(re.fullmatch(r"[-−\d., %]*", cell) for cell in column) for column in zip(*cells[1:], strict=True)]
+    sides = "|".join("--:" if number else ":--" for number in numeric)
+    return "\n".join([lines[0], f"|{sides}|", *lines[1:]])
 
 
 def _update(folder, wanted):

@@ -1,5 +1,7 @@
 """``cnnkit`` in a terminal."""
 
+import errno
+import os
 import re
 import sys
 
@@ -57,13 +59,24 @@ def test_check_names_the_cell_that_kept_a_function_from_being_defined(invoke):
     assert "defines no im2col" in result.output
 
 
-@pytest.mark.parametrize(("content", "message"), [("not json", "no notebook"), ("{}", "no notebook")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("not json", "no notebook"), ("{}", "no notebook"), (None, "a folder")]
+)
 def test_check_refuses_what_it_cannot_read_in_one_line(tmp_path, content, message):
     path = tmp_path / "broken.ipynb"
-    path.write_text(content)
+    path.write_text(content) if content is not None else path.mkdir()
     result = CliRunner().invoke(main, ["check", str(path)])
     assert (result.exit_code, message in result.output) == (2, True)
     assert len(result.output.strip().splitlines()) == 1
+
+
+def test_a_disk_that_takes_nothing_more_is_one_line_and_3(monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "some.zip")
+
+    monkeypatch.setattr("autograder.release.release", full)
+    done = CliRunner().invoke(autograder_main, ["release"])
+    assert (done.exit_code, done.stderr) == (3, "error: some.zip: No space left on device\n")
 
 
 def test_check_refuses_a_missing_file_and_a_notebook_without_exercises(tmp_path, invoke):

@@ -242,7 +242,7 @@ def test_the_command_says_what_it_did_and_what_it_could_not(tmp_path, notebook):
 def test_bad_usage_is_one_line(tmp_path):
     (tmp_path / "a.zip").write_text("no archive")
     for arguments, told in [
-        (["nowhere.zip", "--from", "canvas"], "error: no nowhere.zip"),
+        (["nowhere.zip", "--from", "canvas"], "error: there is no nowhere.zip"),
         ([tmp_path / "a.zip", "--from", "moodle"], "is no zip file, or is damaged"),
         ([tmp_path / "a.zip", "--from", "ilias"], "'ilias' is not one of 'moodle', 'canvas'"),
         ([tmp_path / "a.zip"], "Missing option '--from'"),

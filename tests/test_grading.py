@@ -601,11 +601,11 @@ def handed_in(tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--submitted", "nowhere", "--output", "out"], "error: no nowhere"),
-        (["--submitted", "file", "--output", "out"], "error: file is no folder"),
+        (["--submitted", "nowhere", "--output", "out"], "Directory 'nowhere' does not exist"),
+        (["--submitted", "file", "--output", "out"], "Directory 'file' is a file"),
         (
             ["--submitted", "empty", "--output", "out"],
-            "error: empty holds no <student>/<unit>/<unit>.ipynb of 00-start",
+            "error: empty holds no <student>/<unit>/<unit>.ipynb of any unit",
         ),
         (["03-conv-forwrd", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
         (["03", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
