@@ -72,7 +72,7 @@ def _run(unit, notebook, root):
         raise BuildError(f"{unit}, cell {begun[-1]}: {error.ename}: {error.evalue}") from error
     except CellTimeoutError as error:
         raise BuildError(f"{unit}, cell {begun[-1]}: not done after {SECONDS_A_CELL} s") from error
-    except DeadKernelError as error:
+    except (DeadKernelError, AssertionError) as error:  # the latter where Ctrl-C took nbclient's kernel away
         raise BuildError(f"{unit}, cell {begun[-1]}: the kernel died") from error
 
 
