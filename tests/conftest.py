@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 # The first example of a run pays for imports, and machines differ: time says nothing about these properties.
 settings.register_profile("course", deadline=None)
@@ -14,12 +14,9 @@ settings.load_profile("course")
 
 
 def pytest_collection_modifyitems(items):
-    """Leave the exercises' tests out of what coverage traces: they call Python functions a million times.
-
-    They are as many as all others together, and what they reach is reached by ``test_exercises.py`` as well.
-    """
+    """Trace no coverage where the same lines are run over and over: tests of exercises, and of properties."""
     for item in items:
-        if item.path.name.startswith("test_exercises_"):
+        if item.path.name.startswith("test_exercises") or is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("no_cover")
 
 

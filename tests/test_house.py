@@ -261,7 +261,7 @@ def test_make_test_runs_the_linter_the_build_check_and_the_tests(house):
     assert calls(house) == [
         "ruff check",
         "autograder build --check",
-        "python -m pytest -n 2 --dist loadfile",
+        "python -m pytest -n 2 --dist loadfile --cov",
     ]
 
 
