@@ -17,7 +17,7 @@ help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 lab: $(to_use)  ## open the course in JupyterLab (ARGS: more arguments for it)
-	@$(bin)/jupyter lab $(ARGS) notebooks/00-start-here/00-start-here.ipynb
+	@$(bin)/jupyter lab $(ARGS) --notebook-dir=. notebooks/00-start-here/00-start-here.ipynb
 
 # The grader exits with 1 when it refused submissions, each named in what it printed: the class is graded all the same.
 # So does a Python that crashed, but that leaves no new grades.csv.

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 
 def autograder(*arguments, **more):
@@ -29,6 +30,17 @@ def free_ports(number):
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def wait_for(port, seconds):
+    """Wait until somebody listens on a port of this machine: Jupyter's server says that it does a little before."""
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=seconds).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < give_up, f"nobody listens on port {port}"
+            time.sleep(0.05)
 
 
 @contextlib.contextmanager

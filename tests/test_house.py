@@ -2,12 +2,14 @@
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from programs import free_ports, running, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -28,7 +31,12 @@ TARGETS = re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE)
 SUPPORTED = ["3.11", "3.12", "3.13"]
 
 # Where conda-forge's name is not the one on PyPI. matplotlib-base is matplotlib without Qt.
-CONDA_NAMES = {"torch": "pytorch", "lazy-loader": "lazy-loader", "matplotlib": "matplotlib-base"}
+CONDA_NAMES = {
+    "bleach": "bleach-with-css",
+    "torch": "pytorch",
+    "lazy-loader": "lazy-loader",
+    "matplotlib": "matplotlib-base",
+}
 
 
 def by_name(requirements):
@@ -225,6 +233,22 @@ def installed(house):
 
 def calls(house):
     return (house / "calls").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("source", [README, MAKEFILE], ids=["README", "Makefile"])
+def test_jupyterlab_shows_the_whole_course(source, tmp_path):
+    """Given a notebook alone, it would show that notebook's folder and no other unit."""
+    (line, *_) = re.findall(r"jupyter lab (.*)", source)
+    (port,) = free_ports(1)
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
+    command = [sys.executable, "-m", "jupyterlab", *line.replace("$(ARGS)", "").split(), *options]
+    kept = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    environment = os.environ | kept | {"PYTHONUNBUFFERED": "1"}
+    with running(command, tmp_path / "log", "is running at", 120, cwd=ROOT, env=environment):
+        wait_for(port, 120)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/contents/notebooks", timeout=60) as answer:
+            names = {entry["name"] for entry in json.load(answer)["content"]}
+    assert names >= {path.name for path in (ROOT / "notebooks").iterdir() if path.is_dir()}
 
 
 @pytest.mark.parametrize(("code", "succeeds"), [(0, True), (1, True), (2, False), (3, False)])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from programs import free_ports, running
+from programs import free_ports, running, wait_for
 
 from autograder import build
 
@@ -31,6 +31,7 @@ FLAGS = [
 SECONDS_TO_START = 120
 
 SERVER_CONFIG = """\
+c.ServerApp.ip = "127.0.0.1"
 c.ServerApp.port = {port}
 c.ServerApp.port_retries = 0
 c.ServerApp.open_browser = False
@@ -92,6 +93,7 @@ def serve(root, home):
     env |= {"PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "jupyterlab", "--config", config]
     with running(command, log, "is running at", SECONDS_TO_START, cwd=root, env=env):
+        wait_for(port, SECONDS_TO_START)
         yield Lab(f"http://127.0.0.1:{port}", root, log)
 
 
