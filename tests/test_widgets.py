@@ -71,8 +71,12 @@ def test_a_feedback_page_keeps_the_still_picture(name, explainers):
 @pytest.mark.parametrize(
     ("name", "inputs", "sentence"),
     [
-        ("SizeCalculator", {"n": "seven"}, "expected an int or a tuple"),
-        ("SizeCalculator", {"stack": [{"k": "three"}]}, "expected an int or a tuple"),
+        (
+            "SizeCalculator",
+            {"n": "seven"},
+            r"n has to be a whole number or a pair \(height, width\), not the str",
+        ),
+        ("SizeCalculator", {"stack": [{"k": "three"}]}, "k has to be a whole number or a pair"),
         ("SizeCalculator", {"stack": [3]}, "a layer of a stack is a dict; not 3"),
         ("ConvStepper", {"x": [[[1, 2], [3]]]}, r"x has to be an array of numbers, \(C, H, W\)"),
         ("ConvStepper", {"x": "text"}, "x has to be an array"),
@@ -80,15 +84,15 @@ def test_a_feedback_page_keeps_the_still_picture(name, explainers):
         ("ConvStepper", {"x": np.zeros((3, 2000, 2000))}, "from 1 to 262144 numbers, not 12000000"),
         ("BackwardStepper", {"dout": [["a"]]}, "dout has to be an array"),
         ("PoolRouter", {"x": []}, "x has to be an array"),
-        ("PoolRouter", {"size": 2.5}, "expected an int"),
-        ("Im2colExplorer", {"channels": "many"}, "expected an int"),
+        ("PoolRouter", {"size": 2.5}, "stride has to be an int"),
+        ("Im2colExplorer", {"channels": "many"}, "channels has to be an int, not the str 'many'"),
         ("StackTable", {"layers": ["Conv"]}, "a layer is a dict .*; not 'Conv'"),
         ("StackTable", {"layers": [{"layer": "Conv", "filters": 2.5, "k": 3}]}, "whole numbers; look at filters"),
         ("StackTable", {"layers": [{"layer": "Branches", "join": "add"}]}, "Branches have paths"),
         ("StackTable", {"preset": "Alex"}, "no preset Alex"),
         ("KernelLab", {"kernel": "Prewitt"}, "there is no kernel Prewitt"),
         ("KernelLab", {"image": np.zeros((9, 9, 3))}, r"image has to be an array of numbers, \(H, W\)"),
-        ("CortexLab", {"cell": "hypercomplex"}, "expected any of"),
+        ("CortexLab", {"cell": "hypercomplex"}, "cell has to be any of"),
     ],
 )
 def test_an_argument_of_the_wrong_kind_is_one_sentence(name, inputs, sentence):

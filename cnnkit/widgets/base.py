@@ -1,5 +1,6 @@
 """What all explainers are: an anywidget whose results follow its inputs, with a still picture beside its view."""
 
+import re
 from uuid import uuid4
 
 import anywidget
@@ -8,6 +9,7 @@ from IPython.display import display
 
 from cnnkit.widgets import scripts, still
 
+TRAIT = re.compile(r"^The '(\w+)' trait of an? \w+ instance expected")
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -55,7 +57,7 @@ class Explainer(anywidget.AnyWidget):
                     raise TypeError(f"{type(self).__name__} takes {', '.join(known)}; not {name}")
             super().__init__(**inputs)
         except (traitlets.TraitError, TypeError, ValueError) as error:
-            raise BadInput(str(error)) from None
+            raise BadInput(TRAIT.sub(r"\1 has to be", str(error))) from None
         self._follow()
         self.observe(self._follow, names=known)
 

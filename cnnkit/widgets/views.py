@@ -10,10 +10,17 @@ from cnnkit.widgets.base import BadInput, Explainer, put_in, put_out
 LARGEST = 10**9
 
 
-def side(default, *words):
+class Side(t.Union):
     """A trait for a whole number, a pair of them (height, width), or one of some words."""
-    options = [t.Int(default), t.Tuple(t.Int(), t.Int()), *([t.Enum(words)] if words else [])]
-    return t.Union(options, default_value=default).tag(**put_in())
+
+    def __init__(self, default, *words):
+        options = [t.Int(default), t.Tuple(t.Int(), t.Int()), *([t.Enum(words)] if words else [])]
+        super().__init__(options, default_value=default)
+        self.words = words
+        self.tag(**put_in())
+
+    def info(self):
+        return " or ".join(["a whole number", "a pair (height, width)", *map(repr, self.words)])
 
 
 class Numbers(t.List):
@@ -69,12 +76,12 @@ class SizeCalculator(Explainer, script="size_calculator"):
     """
 
     kind = t.Enum(sizing.KINDS, sizing.CONV, help="what the layer does").tag(**put_in())
-    n = side(32)
-    k = side(3)
-    stride = side(1)
-    pad = side(0, "same")
-    dilation = side(1)
-    output_pad = side(0)
+    n = Side(32)
+    k = Side(3)
+    stride = Side(1)
+    pad = Side(0, "same")
+    dilation = Side(1)
+    output_pad = Side(0)
     c_in = t.Int(1).tag(**put_in())
     c_out = t.Int(1).tag(**put_in())
     groups = t.Int(1).tag(**put_in())
