@@ -41,6 +41,8 @@ html_copy_source = False
 html_use_index = False
 html_domain_indices = False
 html_show_sourcelink = False
+# Lines of what was found would be fetched, which browsers refuse to pages that are opened from a disk.
+html_show_search_summary = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

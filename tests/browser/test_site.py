@@ -142,6 +142,21 @@ def test_both_themes(visit, screenshot, theme):
     screenshot(page, f"site-unit-{theme}")
 
 
+def test_theme_and_search_answer_to_the_keyboard(visit):
+    page = visit("units.html", color_scheme="light")
+    page.get_by_role("button", name="Color mode").focus()
+    page.keyboard.press("Enter")
+    page.locator(".dropdown-menu.show").wait_for()
+    for _ in ("system", "light", "dark"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("equivariant")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-results")).to_contain_text("Unit 02")
+
+
 def test_formulas_are_drawn_by_the_browser(visit):
     page = visit(f"units/{UNITS[1]}.html")
     tall = page.locator("math mfrac").first.bounding_box()
