@@ -448,7 +448,10 @@ def doctor():
     for finding in found.findings:
         if not finding.fine:
             console.print(_plain(f"{finding.what}: {finding.fix}"), soft_wrap=True)
-    sys.exit(0 if all(finding.fine for finding in found.findings) else 1)
+    if all(finding.fine for finding in found.findings):
+        console.print("Nothing is missing: student code is graded in a sandbox here.")
+    else:
+        sys.exit(1)
 
 
 def _cores():

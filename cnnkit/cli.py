@@ -13,7 +13,8 @@ from cnnkit.checking import evaluate
 from cnnkit.notebook import NotebookError, run
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="cnn-course", prog_name="cnnkit")
 def main():
     """Help with the course on convolutional networks.
 
@@ -33,7 +34,10 @@ def examine():
     for finding in findings:
         if not finding.fine:
             console.print(f"{finding.what}: {finding.fix}", markup=False, soft_wrap=True)
-    sys.exit(0 if all(finding.fine for finding in findings) else 1)
+    if all(finding.fine for finding in findings):
+        console.print("Nothing is missing.")
+    else:
+        sys.exit(1)
 
 
 @main.command()

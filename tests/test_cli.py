@@ -102,6 +102,7 @@ def test_doctor_finds_this_installation_well():
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 0, result.output
     assert "torch computes on" in result.output
+    assert result.output.endswith("Nothing is missing.\n")
 
 
 def test_doctor_says_how_to_mend_what_is_missing(monkeypatch):
