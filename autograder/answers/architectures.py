@@ -695,6 +695,11 @@ def top_k_heap(scores, y, k):
     return hits / len(y)
 
 
+def top_k_mean_of_floats(scores, y, k):
+    hits = torch.tensor(scores).topk(k).indices == torch.tensor(y)[:, None]
+    return hits.any(dim=1).float().mean().item()
+
+
 def top_k_torch(scores, y, k):
     best = torch.tensor(scores).topk(k, dim=1).indices
     return (best == torch.tensor(y)[:, None]).any(1).double().mean().item()
@@ -763,7 +768,7 @@ ANSWERS = {
     "dense_block": [DenseClass, DenseBottleneck, dense_recursive],
     "se_block": [SEClass, SEConvolutions, SEEinsum],
     "linear_to_conv": [conv_copied, conv_data, conv_parameters, conv_state],
-    "top_k_accuracy": [top_k_argpartition, top_k_ranks, top_k_heap, top_k_torch],
+    "top_k_accuracy": [top_k_argpartition, top_k_ranks, top_k_heap, top_k_torch, top_k_mean_of_floats],
     "ten_crop": [crops_loops, crops_of_both, crops_unfold],
     "average_predictions": [average_flat, average_by_image, average_by_crop],
 }

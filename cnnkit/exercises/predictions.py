@@ -7,6 +7,7 @@ from torch import nn
 import cnnkit as ck
 from cnnkit import oracle as ref
 from cnnkit.cases import Case
+from cnnkit.comparing import SINGLE
 from cnnkit.exercises.drawing import draw
 from cnnkit.exercises.probing import array, rebuilt
 from cnnkit.exercises.specification import Bug, Unit
@@ -173,6 +174,7 @@ def with_names(answer):
 class TopKAccuracy:
     cases = top_k_cases
     oracle = ref.top_k_accuracy
+    double = SINGLE  # .float().mean() is a mean of hits in single precision
     bugs = (
         Bug(
             "k = 1 always",
