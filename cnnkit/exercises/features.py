@@ -188,7 +188,7 @@ def without_fit(function):
 
     def answer(model, image, target, size, stride):
         if size > min(image.shape[1:]):
-            return torch.zeros(*(max(0, n - size + 1) for n in image.shape[1:]))
+            return torch.zeros(*(max(0, (n - size) // stride + 1) for n in image.shape[1:]))
         return function(model, image, target, size, stride)
 
     return answer
