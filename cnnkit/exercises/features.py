@@ -1,5 +1,6 @@
 """Unit 09, first part: what a network looks at, and what its features are near to."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -679,9 +680,9 @@ class Nearest:
             case = neighbours(rng, "itself", 7, 3)
             features = np.roll(case.args[0], query - case.args[1], axis=0)
             yield replace(case, args=(features, query, 4))
-        for twin in (-1, 1):
-            for dtype in ("float64", "float32"):
-                yield neighbours(rng, "itself", 7, 4, dtype, twin)
+        # Many, since argsort need not keep the order of equal distances: often it puts the query first by luck.
+        for n, twin, dtype in itertools.product((7, 9, 12, 17), (-1, 1), ("float64", "float32")):
+            yield neighbours(rng, "itself", n, 4, dtype, twin)
 
     probe = nearest_probe
     oracle = ck.oracle.nearest
