@@ -350,7 +350,7 @@ def layer(x, w):
     """All filters w (F, C, KH, KW) over one image x (C, H, W): a map each."""
     return np.stack([sum(slide(x[c], one[c]) for c in range(len(x))) for one in w])
 
-
+# %% tags=["demo"]
 six = layer(colour, rng.normal(size=(6, 3, 5, 5)))
 ten = layer(six, rng.normal(size=(10, 6, 5, 5)))
 assert six.shape == (6, 28, 28) and ten.shape == (10, 24, 24)
@@ -1108,7 +1108,7 @@ yours[0]
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 maps = rng.normal(size=(64, 5, 6))
 mix, shift = rng.normal(size=(32, 64)), rng.normal(size=32)
 at_one_pixel = mix @ maps[:, 2, 3] + shift
@@ -1184,7 +1184,7 @@ check("conv_1x1", conv_1x1)
 # We need not take the 7 on trust. Change one pixel of the input, send it through three layers, and look
 # whether the value in the middle moves.
 
-# %%
+# %% tags=["demo"]
 deep = rng.normal(size=(11, 11))
 kernels = rng.normal(size=(3, 3, 3))
 
@@ -1387,9 +1387,10 @@ assert (patches == 12).sum() == 9 and (patches == 0).sum() == 1
 #
 # ### Exercise: `im2col`
 #
-# This one has to be fast. Its check also calls it on 32 images of 32 channels and 40 × 48 pixels and counts the
-# lines of Python that run: a loop over all windows still passes, a loop over single numbers does not. The rows of the matrix show a way with very few iterations: one slice for
-# each weight, for all images and channels at once. With a stride, the slice takes steps.
+# This one has to be fast. Its check also calls it on 32 images of 8 channels and 40 × 48 pixels and counts the
+# lines of Python that run: a loop over all windows still passes, a loop over single numbers does not. The rows
+# of the matrix show a way with very few iterations: one slice for each weight, for all images and channels at
+# once. With a stride, the slice takes steps.
 
 # %% solution="im2col"
 def im2col(x, kh, kw, stride=1, pad=0):

@@ -146,7 +146,7 @@ check("top_k_accuracy", top_k_accuracy)
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 rng = np.random.default_rng(8)
 blind, labels = rng.standard_normal((20_000, 1000)), rng.integers(0, 1000, 20_000)
 of_right = blind[np.arange(20_000), labels]
@@ -1028,7 +1028,7 @@ check("inception_block", inception_block)
 #
 # </details>
 
-# %%
+# %% tags=["demo"]
 with torch.device("meta"):  # shapes without numbers: costs no memory
     google, google3 = models.googlenet(), models.googlenet(large=3)
 print(f"{models.count_parameters(google):,} and {models.count_parameters(google3):,}")
@@ -1252,7 +1252,7 @@ def resnext_block(c_in, c_out, stride=1, groups=32, width=4):
 # %% check="resnext_block"
 check("resnext_block", resnext_block)
 
-# %%
+# %% tags=["demo"]
 with torch.device("meta"):
     next50 = models.resnext(50)
 assert models.count_parameters(next50) == 25_028_904  # ResNet-50: 25 557 032
@@ -1325,7 +1325,7 @@ def dense_block(c_in, growth, n):
 # %% check="dense_block"
 check("dense_block", dense_block)
 
-# %%
+# %% tags=["demo"]
 with torch.device("meta"):
     dense121 = models.densenet(121)
 few = models.count_parameters(dense121)
@@ -1386,7 +1386,7 @@ check("se_block", se_block)
 # What does it cost? In ResNet-50, 10 % more parameters and hardly any work: two small products per picture and block,
 # not per pixel.
 
-# %%
+# %% tags=["demo"]
 with torch.device("meta"):
     se50 = models.se_resnet(50)
 more = models.count_parameters(se50) - counts[50]
