@@ -11,7 +11,6 @@ import re
 
 from bleach.css_sanitizer import CSSSanitizer
 from bleach.sanitizer import ALLOWED_PROTOCOLS, Cleaner
-from nbconvert.filters import markdown2html
 from nbformat.v4 import new_output
 
 from autograder.sandbox.protocol import ProtocolError, clean_text
@@ -81,6 +80,12 @@ def _cleaner():
     return Cleaner(TAGS, _is_allowed, protocols, strip=True, css_sanitizer=CSSSanitizer())
 
 
+def _markdown2html(text):
+    from nbconvert.filters import markdown2html  # takes a second to load, and few submissions show any
+
+    return markdown2html(text)
+
+
 def inert_html(html):
     """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts."""
     # Their text would remain as text.
@@ -123,7 +128,7 @@ def _bundle(data):
                 kept[kind] = inert_html(clean_text(content))
             case "text/markdown" if isinstance(content, str) and len(content) <= MAX_HTML:
                 # As HTML, since a link is harmless in one renderer of Markdown and not in the next.
-                kept["text/html"] = inert_html(markdown2html(clean_text(content)))
+                kept["text/html"] = inert_html(_markdown2html(clean_text(content)))
             case "image/png" | "image/jpeg" | "image/gif" if _is_base64(content):
                 kept[kind] = content
             case "image/svg+xml":

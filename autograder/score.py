@@ -9,7 +9,7 @@ from nbformat.v4 import new_output
 
 from autograder import ingest, outputs
 from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Reply, protocol
-from cnnkit import diagnosis, verdict
+from cnnkit import diagnosis, exercises, verdict
 from cnnkit.cases import arrays
 
 MAX_RESTARTS = 5
@@ -143,7 +143,8 @@ class Scorer:
         lesson = list(imports), names
         if self._lesson != lesson:
             self.close()
-            self._sandbox, self._lesson = self._sandbox_class(*lesson, self._limits), lesson
+            units = dict.fromkeys(exercises.get(name).unit for name in names)
+            self._sandbox, self._lesson = self._sandbox_class(*lesson, self._limits, units), lesson
         return self._sandbox
 
 

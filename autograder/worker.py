@@ -25,7 +25,7 @@ class Settings:
     """How the submissions of a run are graded; arguments as for ``score.Scorer``."""
 
     seed: int
-    isolation: str = "none"
+    isolation: str = "sandbox"
     limits: Limits = field(default_factory=Limits)
 
 

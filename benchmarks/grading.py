@@ -8,18 +8,19 @@
 stock    the same submissions, right and wrong ones, graded by both on this machine: ours with a worker per core,
          nbgrader one after the other, which is all it can do. nbgrader runs the whole notebook; we skip the cells that
          are demonstrations. It is therefore timed twice: on the notebooks as they are, and with those cells taken out.
-         Beside it, what a submission costs beyond the student's own computing: what a worker spent on it, less the time
-         that the same cells and calls take in a plain process, and what the coordinator spent.
+         Wall times are what a user waits for; processor times, over all processes, are the same on a busy machine.
+         Beside it, what a submission costs beyond the student's own computing: the processor time of a worker and its
+         sandbox, less that of the same cells and calls in a plain process.
 scale    many submissions in one run: time and the coordinator's memory as they go on, as a table and a picture.
 cluster  the same class on Dask with one worker and with two, where the work is the students'.
 """
 
 import argparse
 import contextlib
+import io
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import socket
 import statistics
@@ -28,19 +29,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import numpy as np
+import results
 
-from autograder import build, ingest
+from autograder import build, ingest, worker
 from autograder.examples import make
+from autograder.sandbox import process, processes
 from cnnkit import calling, verdict
 
 UNITS = ("03-conv-forward", "08-architectures")
 # Those that hang or end the process are left out: nbgrader does not get past them.
 TROUBLE = ("endless-loop", "exits", make.BROKEN)
 SEED = 3
-OUTPUT = build.ROOT / "build" / "bench"
 CONFIG = """\
 from autograder.nbgrader_config import course_config
 
@@ -90,23 +93,61 @@ def write_class(folder, unit, count, demos=True, more=""):
         path.write_text(nbformat.writes(held[student]), encoding="utf-8")
 
 
-def seconds(command, folder):
-    """Wall time of a command, which must not fail."""
-    started = time.perf_counter()
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
+TIMED = """
+import contextlib, json, os, resource, subprocess, sys, tempfile, time
+from autograder.sandbox import kernel, processes
+
+def seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return sum(map(int, file.read().rpartition(") ")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
+
+kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # what outlives its parent is waited for here
+began, sessions = time.perf_counter(), {}
+with tempfile.TemporaryFile() as said:
+    done = subprocess.Popen(sys.argv[1:], stdout=said, stderr=said)
+    # A session's namespace is killed whole, and the kernel then forgets what its processes took.
+    while done.poll() is None:
+        for pid in processes.descendants(os.getpid()):
+            if processes.depth(pid) > 2 and processes.pid_inside(pid) == 2:
+                with contextlib.suppress(OSError):
+                    sessions[pid] = seconds(pid)
+        time.sleep(0.05)
+    wall = time.perf_counter() - began
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    said.seek(0)
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return time.perf_counter() - started
+        sys.exit(said.read().decode())
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([wall, used.ru_utime + used.ru_stime + sum(sessions.values())]))
+"""
+
+
+class Spent(NamedTuple):
+    """Seconds that a command took, by the clock and of the processors."""
+
+    wall: float
+    processor: float
+
+
+def seconds(command, folder):
+    """The Spent of a command, which must not fail, and of all that it started."""
+    words = [sys.executable, "-c", TIMED, *map(str, command)]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stderr}")
+    return Spent(*json.loads(done.stdout))
 
 
 def ours(folder, unit, *options):
-    """Wall time of our grader on the folder "submitted"."""
+    """The Spent of our grader on the folder "submitted"."""
     command = [sys.executable, "-m", "autograder.cli", "grade", unit, "--seed", SEED]
     return seconds([*command, "--submitted", "submitted", "--output", "results", *options], folder)
 
 
 def stock(folder, unit, count, demos):
-    """Wall time of nbgrader's autograde alone; the gradebook is prepared before."""
+    """The Spent of nbgrader's autograde alone; the gradebook is prepared before."""
     source = folder / "solutions" / unit / f"{unit}.py"
     source.parent.mkdir(parents=True)
     shutil.copy(build.ROOT / "solutions" / unit / f"{unit}.py", source)
@@ -118,23 +159,29 @@ def stock(folder, unit, count, demos):
     return seconds([sys.executable, "-m", "nbgrader", "autograde", unit], folder)
 
 
-def own_computing(unit, student):
-    """Seconds that a student's own cells and functions take in a plain process, with the libraries loaded."""
+def alone(work, *arguments):
+    """Do something in a fresh process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_own_computing, (unit, student))
+        return pool.apply(work, arguments)
 
 
-def _own_computing(unit, student):
+def own_computing(unit):
+    """By student: processor seconds of the student's own cells and functions in a plain process, libraries loaded."""
     import matplotlib
     import torch
 
     matplotlib.use("agg")
     torch.set_num_threads(1)
-    source = build.source_notebook(build.ROOT / "solutions" / unit / f"{unit}.py")
-    released = build.student_notebook(source)
-    merged = ingest.merge(released, ingest.parse(nbformat.writes(submission(unit, student)).encode()))
-    names = [name for name in map(ingest.check_name, released.cells) if name]
-    expected = {name: verdict.expect(name, SEED) for name in names}
+    released = skeleton(unit)
+    expected = {name: verdict.expect(name, SEED) for name in map(ingest.check_name, released.cells) if name}
+    spent = {}
+    for student in students(unit):
+        for _ in range(2):  # the first time is for what libraries load late
+            spent[student] = _computing(ingest.merge(released, submitted_cells(unit, student)), expected)
+    return spent
+
+
+def _computing(merged, expected):
     for line in merged.imports:
         exec(line, {})
     namespace, spent = {}, 0.0
@@ -143,49 +190,87 @@ def _own_computing(unit, student):
             continue
         name = ingest.check_name(cell)
         began = time.process_time()
-        if name is None:
-            with contextlib.suppress(Exception):
+        silent = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+        with contextlib.suppress(Exception), silent[0], silent[1]:
+            if name is None:
                 exec(cell.source, namespace)
-        elif name in namespace and callable(namespace[name]):
-            for _ in calling.run(namespace[name], expected[name].cases, expected[name].exercise):
-                pass
+            elif callable(namespace.get(name)):
+                for _ in calling.run(namespace[name], expected[name].cases, expected[name].exercise):
+                    pass
         spent += time.process_time() - began
     return spent
 
 
-def measure_stock(units, count):
+def in_the_grader(unit):
+    """By student: processor seconds of a worker and its sandbox, once the worker has graded the class before."""
+    text, settings, spent = nbformat.writes(skeleton(unit)), worker.Settings(SEED), {}
+    leave, left = process.Session.__exit__, []
+    # The last moment at which the session's own processes can be asked.
+    process.Session.__exit__ = lambda self, *error: (left.append((_so_far(), time.process_time())), leave(self, *error))
+    for _ in range(2):
+        for student in students(unit):
+            job = worker.pack(nbformat.writes(submission(unit, student)).encode(), text, {}, settings)
+            began = _so_far()
+            worker.work(job)
+            everything, ours = left[-1]
+            spent[student] = everything - began + time.process_time() - ours
+    worker.close()
+    return spent
+
+
+def _so_far():
+    """Processor seconds of this process and of those below it, the dead included."""
+    ticks = 0
+    for pid in {os.getpid()} | processes.descendants(os.getpid()):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            ticks += sum(map(int, file.read().rpartition(") ")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def skeleton(unit):
+    return build.student_notebook(build.source_notebook(build.ROOT / "solutions" / unit / f"{unit}.py"))
+
+
+def submitted_cells(unit, student):
+    return ingest.parse(nbformat.writes(submission(unit, student)).encode())
+
+
+COLUMNS = ("unit", "grader", "s", "s each", "processor s each", "times ours", "the same by processor time")
+
+
+def measure_stock(units, count, save):
+    rows, notes = [], []
     for unit in units:
         print(f"\n{count} submissions of unit {unit}, {cores()} cores", flush=True)
+        timed = {}
         with tempfile.TemporaryDirectory() as folder:
-            folder = Path(folder).resolve()
-            write_class(folder / "submitted", unit, count)
-            before = processor_time()
-            base = ours(folder, unit)
-            spent = processor_time() - before
-            lines = map(json.loads, (folder / "results" / "journal.jsonl").read_text().splitlines())
-            taken = {line["student"]: line["graded"]["seconds"] for line in lines if "graded" in line}
-        show("autograder grade", base, base, count)
-        own = {student: own_computing(unit, student) for student in students(unit)}
-        beyond = [wall - own[who.rpartition("-")[0] if None not in own else None] for who, wall in taken.items()]
-        print(
-            f"    median per submission: {statistics.median(taken.values()):.2f} s in a worker, of which "
-            f"{statistics.median(own.values()):.2f} s the student's own computing; beyond it "
-            f"{statistics.median(beyond):.2f} s\n"
-            f"    processor time of the whole run, student's and all: {spent / count:.2f} s each"
-        )
+            write_class(Path(folder) / "submitted", unit, count)
+            timed["autograder grade"] = ours(Path(folder).resolve(), unit)
         for demos, name in ((False, "nbgrader autograde, no demonstrations"), (True, "nbgrader autograde")):
             with tempfile.TemporaryDirectory() as folder:
-                show(name, stock(Path(folder).resolve(), unit, count, demos), base, count)
+                timed[name] = stock(Path(folder).resolve(), unit, count, demos)
+        base = timed["autograder grade"]
+        for name, spent in timed.items():
+            # Ours computes on all cores at once, and nbgrader on one.
+            ideal = spent.processor / base.processor * (1 if spent is base else cores())
+            each = f"{spent.wall / count:.2f}", f"{spent.processor / count:.2f}"
+            rows.append((unit, name, f"{spent.wall:.0f}", *each, f"{spent.wall / base.wall:.1f}", f"{ideal:.1f}"))
+            print(*rows[-1], sep="  ", flush=True)
+        own, grader = alone(own_computing, unit), alone(in_the_grader, unit)
+        beyond = statistics.median(grader[student] - own[student] for student in own)
+        notes.append(
+            f"unit {unit}: a submission takes a worker and its sandbox {statistics.median(grader.values()):.2f} s of "
+            f"the processor in the median, and the student's own computing {statistics.median(own.values()):.2f} s "
+            f"alone; the difference is {beyond:.2f} s"
+        )
+        print(notes[-1], flush=True)
+    note = f"{count} submissions of each unit, {cores()} cores, load {os.getloadavg()[1]:.0f}. {'; '.join(notes)}."
+    results.show(TITLE, COLUMNS, rows, note)
+    if save:
+        results.save("grading", TITLE, COLUMNS, rows, note)
 
 
-def show(name, wall, base, count):
-    print(f"{name:38} {wall:7.1f} s  {wall / count:6.2f} s each  {wall / base:5.1f} times ours", flush=True)
-
-
-def processor_time():
-    """Of all children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+TITLE = "Grading beside nbgrader's own autograde"
 
 
 WATCHED = """
@@ -205,7 +290,7 @@ print(json.dumps([rows, time.monotonic() - began, pages * resource.getpagesize()
 """
 
 
-def measure_scale(unit, count):
+def measure_scale(unit, count, save):
     with tempfile.TemporaryDirectory() as folder:
         write_class(Path(folder) / "submitted", unit, count)
         command = [sys.executable, "-c", WATCHED, unit, str(cores())]
@@ -214,21 +299,24 @@ def measure_scale(unit, count):
             sys.exit(done.stderr)
         rows, whole, last = json.loads(done.stdout)
     graded, wall, memory = map(np.array, zip(*rows, strict=True))
-    print(
-        f"\n{count} submissions of unit {unit} in one run, {cores()} cores: {whole:.0f} s, {whole / count:.2f} s each"
-    )
+    title = f"{count} submissions of unit {unit} in one run, {cores()} cores"
+    rows = []
     for share in (0.1, 0.25, 0.5, 0.75, 1):
         i = np.searchsorted(graded, share * graded[-1])
-        print(f"{graded[i]:5.0f} graded  {wall[i]:7.1f} s  {memory[i]:6.0f} MiB in the coordinator")
+        rows.append((f"{graded[i]:.0f}", f"{wall[i]:.0f}", f"{memory[i]:.0f}"))
     tenth = len(graded) // 10
     slope, offset = np.polyfit(graded[tenth:], wall[tenth:], 1)
     off = np.abs(wall[tenth:] - slope * graded[tenth:] - offset).max() / wall[-1]
     growth = np.polyfit(graded[tenth:], memory[tenth:], 1)[0] * 1000
-    print(
-        f"time: a line through it is off by {100 * off:.1f} % at most; memory: {growth:+.1f} MiB for 1000 more; "
-        f"with the report written {last:.0f} MiB"
+    note = (
+        f"{whole:.0f} s in all, {whole / count:.2f} s each, load {os.getloadavg()[1]:.0f}. A line through the times is "
+        f"off by {100 * off:.1f} % at most. Memory grows by {growth:.1f} MiB for 1000 more; {last:.0f} MiB with the "
+        "report written."
     )
-    draw(graded, wall, memory, unit)
+    columns = ("graded", "s", "MiB in the coordinator")
+    results.show(title, columns, rows, note)
+    if save:
+        results.save("grading-scale", title, columns, rows, note, draw(graded, wall, memory, unit), note)
 
 
 def draw(graded, wall, memory, unit):
@@ -242,12 +330,10 @@ def draw(graded, wall, memory, unit):
     left.set(xlabel=f"submissions of unit {unit}", ylabel="seconds", title="Time", ylim=(0, None))
     right.plot(graded, memory, color="#d55e00")
     right.set(xlabel=f"submissions of unit {unit}", ylabel="MiB", title="Memory of the coordinator", ylim=(0, None))
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    fig.savefig(OUTPUT / "grading-scale.png", dpi=120)
-    print(f"drawn into {(OUTPUT / 'grading-scale.png').relative_to(build.ROOT)}")
+    return fig
 
 
-def measure_cluster(unit, count, busy):
+def measure_cluster(unit, count, busy, save):
     """One Dask worker and two, on submissions that compute for ``busy`` seconds each."""
     walls = {}
     for workers in (1, 2):
@@ -258,11 +344,13 @@ def measure_cluster(unit, count, busy):
                 # The first run is for the workers to load what they need.
                 write_class(folder / "first" / "submitted", unit, 2 * workers)
                 ours(folder / "first", unit, "--scheduler", address, "--no-feedback")
-                walls[workers] = ours(folder, unit, "--scheduler", address, "--no-feedback")
-    print(
-        f"\n{count} submissions of unit {unit} that compute for {busy:g} s each, on Dask: 1 worker {walls[1]:.1f} s, "
-        f"2 workers {walls[2]:.1f} s: {walls[1] / walls[2]:.2f} times as fast"
-    )
+                walls[workers] = ours(folder, unit, "--scheduler", address, "--no-feedback").wall
+    title = f"{count} submissions of unit {unit} that compute for {busy:g} s each, on Dask"
+    rows = [(workers, f"{wall:.1f}", f"{walls[1] / wall:.2f}") for workers, wall in walls.items()]
+    columns, note = ("workers", "s", "times one worker"), f"{cores()} cores, load {os.getloadavg()[1]:.0f}."
+    results.show(title, columns, rows, note)
+    if save:
+        results.save("grading-cluster", title, columns, rows, note)
 
 
 class dask:
@@ -281,10 +369,10 @@ class dask:
         return address
 
     def __exit__(self, *_):
-        for process in self._processes[::-1]:
-            process.terminate()
-        for process in self._processes:
-            process.wait(60)
+        for each in self._processes[::-1]:
+            each.terminate()
+        for each in self._processes:
+            each.wait(60)
 
     def _begin(self, kind, *arguments):
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *arguments, "--no-dashboard"]
@@ -302,14 +390,15 @@ def main():
     parser.add_argument("--submissions", type=int, help="40, 1000 and 40 by default")
     parser.add_argument("--units", nargs="+", help=f"{' '.join(UNITS)} by default, for scale and cluster the first")
     parser.add_argument("--busy", type=float, default=1.0, help="seconds that each submission computes in cluster")
+    parser.add_argument("--save", action="store_true", help="keep the tables and the picture for the site")
     given = parser.parse_args()
     units = given.units or [unit for unit in UNITS if unit in build.units()]
     if "stock" in given.what:
-        measure_stock(units, given.submissions or 40)
+        measure_stock(units, given.submissions or 40, given.save)
     if "scale" in given.what:
-        measure_scale(units[0], given.submissions or 1000)
+        measure_scale(units[0], given.submissions or 1000, given.save)
     if "cluster" in given.what:
-        measure_cluster(units[0], given.submissions or 40, given.busy)
+        measure_cluster(units[0], given.submissions or 40, given.busy, given.save)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,11 @@ class Expected:
     device: str = "cpu"
 
     @functools.cached_property
+    def descriptions(self):
+        """What is called, in words, for each case."""
+        return tuple(diagnosis.describe(self.exercise, case) for case in self.cases)
+
+    @functools.cached_property
     def mistakes(self):
         """What the known bugs answer; computed when the first wrong answer comes."""
         with devices.using(self.device), devices.one_thread():
@@ -140,7 +145,7 @@ def judge(expected, outcomes):
         max_score=exercise.max_score,
         passed=not failed,
         groups=groups,
-        cases=tuple(_case_result(exercise, *row) for row in rows),
+        cases=tuple(_case_result(exercise, told, *row) for told, row in zip(expected.descriptions, rows, strict=True)),
     )
     if verdict.passed:
         return replace(verdict, message="All cases pass.")
@@ -180,11 +185,11 @@ def _clearest(rows):
     return min(alike, key=effort) if found.kind == "value" else first
 
 
-def _case_result(exercise, case, right, got, found):
+def _case_result(exercise, description, case, right, got, found):
     return CaseResult(
         group=case.group,
         passed=found is None,
-        description=diagnosis.describe(exercise, case),
+        description=description,
         message=found.text if found else "",
         panels=diagnosis.panels(exercise, case, right, got, found),
     )

@@ -38,9 +38,9 @@ class BubblewrapSandbox(ProcessSandbox):
         Lost: where the system does not allow it.
     """
 
-    def __init__(self, imports=(), exercises=(), limits=None):
+    def __init__(self, imports=(), exercises=(), limits=None, units=()):
         self._watchdog = None
-        super().__init__(imports, exercises, limits)
+        super().__init__(imports, exercises, limits, units)
 
     def close(self):
         if self._watchdog:

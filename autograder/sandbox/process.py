@@ -100,6 +100,7 @@ class ProcessSandbox:
         imports: import statements of the lesson, to be loaded once.
         exercises: names of its exercises.
         limits: a Limits, or None for the usual ones.
+        units: names of the units that the exercises are of, where they are known.
 
     Attributes:
         failed: import statements that could not be run, with the reason.
@@ -108,9 +109,9 @@ class ProcessSandbox:
         Lost: where the warm process cannot be started.
     """
 
-    def __init__(self, imports=(), exercises=(), limits=None):
+    def __init__(self, imports=(), exercises=(), limits=None, units=()):
         self.limits = limits or Limits()
-        self._load = {"do": "load", "imports": list(imports), "exercises": list(exercises)}
+        self._load = {"do": "load", "imports": list(imports), "units": list(units), "exercises": list(exercises)}
         self._folder = None
         self._warm = None
         self._channel = None

@@ -8,7 +8,8 @@
 Messages, each answered by one; a session's answer brings back the "token" of the message, which tells it from what a
 student's cell has written to the channel:
 
-    to the warm process   {"do": "load", "imports": [line...], "exercises": [name...]}   {"failed": [...]}
+    to the warm process   {"do": "load", "imports": [line...], "units": [name...], "exercises": [name...]}
+                                                               {"failed": [...]}
                           {"do": "open", "folder": path} and a channel     {"session": number} or {"refused": why}
                           {"do": "nothing"}                    {}
                           {"do": "sweep", "session": number}   {"swept": bool}
@@ -63,7 +64,7 @@ def main(channel, folder, bounds=None):
             message, _ = channel.receive()
             match message["do"]:
                 case "load":
-                    failed = load(message["imports"], message["exercises"])
+                    failed = load(message["imports"], message["units"], message["exercises"])
                     silence()  # from here on nobody reads stderr
                     channel.send({"failed": failed})
                 case "open":
@@ -100,8 +101,10 @@ def start(theirs, shell, folder, bounds, channel):
     return pid
 
 
-def load(imports, names):
+def load(imports, units, names):
     """Run the import statements of a lesson and load its exercises with what they need, so that every session has them.
+
+    Where their units are named, no other unit's exercises are loaded, nor torch if these do without.
 
     Returns the statements that failed, with the reason: the lesson's own cell will do so again.
     """
@@ -111,13 +114,25 @@ def load(imports, names):
             exec(line, {})
         except Exception as error:
             failed.append(f"{line}: {error}")
+    for unit in units:
+        exercises.names(unit)
     for name in names:
         EXERCISES[name] = exercises.get(name)
         if EXERCISES[name].prepare:
             EXERCISES[name].prepare()
+    draw_once()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     return failed
+
+
+def draw_once():
+    """Draw a figure, so that the fonts are found once and not in every session that draws one."""
+    import matplotlib.pyplot as plt
+
+    plt.figure().text(0, 0, "0")
+    plt.gcf().canvas.draw()
+    plt.close("all")
 
 
 def session(channel, shell, folder):

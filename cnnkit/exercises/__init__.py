@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import sys
 
 MODULES = {
     "00-start-here": "start_here",
@@ -32,7 +33,8 @@ def get(name):
     Raises:
         KeyError: where there is no such exercise; the message names the nearest.
     """
-    for unit in MODULES:
+    # Those that are loaded first: another unit's may load torch.
+    for unit in sorted(MODULES, key=lambda unit: not _is_loaded(unit)):
         if name in _exercises(unit):
             return _exercises(unit)[name]
     near = difflib.get_close_matches(str(name), names(), n=3, cutoff=0.5)
@@ -42,4 +44,12 @@ def get(name):
 def _exercises(unit):
     if unit not in MODULES:
         raise KeyError(f"there is no unit {unit!r}; the units are {', '.join(MODULES)}")
-    return importlib.import_module(f"cnnkit.exercises.{MODULES[unit]}").UNIT.exercises
+    return importlib.import_module(_module(unit)).UNIT.exercises
+
+
+def _is_loaded(unit):
+    return hasattr(sys.modules.get(_module(unit)), "UNIT")
+
+
+def _module(unit):
+    return f"cnnkit.exercises.{MODULES[unit]}"
