@@ -26,7 +26,7 @@ SHAPES = {  # images, filters, stride, pad
     "LeNet-5, first layer": ((64, 1, 28, 28), (6, 1, 5, 5), 1, 2),
     "ConvNetJS on CIFAR-10, first": ((32, 3, 32, 32), (16, 3, 5, 5), 1, 2),
     "ConvNetJS on CIFAR-10, second": ((32, 16, 16, 16), (20, 16, 5, 5), 1, 2),
-    "32 channels to 32": ((32, 32, 40, 48), (32, 32, 3, 3), 1, 0),
+    "large case of the checks": ((32, 32, 40, 48), (32, 32, 3, 3), 1, 0),
     "AlexNet, first layer": ((4, 3, 227, 227), (96, 3, 11, 11), 4, 0),
     "VGG, second stage": ((4, 64, 56, 56), (64, 64, 3, 3), 1, 1),
     "ResNet, between stages": ((8, 64, 56, 56), (128, 64, 3, 3), 2, 1),

@@ -28,8 +28,8 @@ PATIENCE = 3
 MAX_LINES = 1_000_000
 """Lines of Python that a call of a ``fast`` case may run. Counted rather than timed: the same on every machine.
 
-On its arrays, (32, 8, 40, 48) under 3x3, a loop over kernel positions runs some dozens of lines, one over the windows
-of each image a few hundred thousand, one over single elements four million, the naive convolution over two.
+On its arrays, (32, 32, 40, 48) under 3x3, a loop over kernel positions runs some dozens of lines, one over the windows
+of each image a few hundred thousand, one over single elements sixteen million, the naive convolution over two.
 """
 MAX_BYTES = 1 << 29
 MAX_ITEMS = 4096

@@ -76,9 +76,7 @@ class Channel:
         chunks = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
         layout = [[array.dtype.str, list(array.shape)] for array in arrays]
         header = json.dumps([message, layout]).encode()
-        header += b" " * (
-            -len(header) % ALIGNED
-        )  # so that the arrays that follow lie where the processor reads them best
+        header += b" " * (-len(header) % ALIGNED)
         body = sum(chunk.nbytes for chunk in chunks)
         self._sock.settimeout(seconds)
         try:

@@ -613,7 +613,7 @@ class Col2im:
             yield g.case((columns(rng, g), (g.n, g.c, g.h, g.w), g.kh, g.kw), g.moves("stride", "pad"))
         g = Geometry("large", **LARGE)
         oh, ow = output_of(g)
-        # Sixteen megabytes: uniform, in single precision from the start, since drawing them takes longest here.
+        # Sixty megabytes: uniform, in single precision from the start, since drawing them takes longest here.
         cols = rng.random((g.c * g.kh * g.kw, g.n * oh * ow), np.float32)
         cols -= 0.5
         yield Case("large", (cols, (g.n, g.c, g.h, g.w), g.kh, g.kw), fast=True)

@@ -11,7 +11,7 @@ from cnnkit.exercises.specification import Bug, Unit
 
 UNIT = Unit("03-conv-forward")
 
-LARGE = {"n": 32, "c": 8, "f": 32, "h": 40, "w": 48, "kh": 3, "kw": 3, "dtype": "float32"}
+LARGE = {"n": 32, "c": 32, "f": 32, "h": 40, "w": 48, "kh": 3, "kw": 3, "dtype": "float32"}
 """The one big call of an exercise that is about speed."""
 
 

@@ -1387,7 +1387,7 @@ assert (patches == 12).sum() == 9 and (patches == 0).sum() == 1
 #
 # ### Exercise: `im2col`
 #
-# This one has to be fast. Its check also calls it on 32 images of 8 channels and 40 × 48 pixels and counts the
+# This one has to be fast. Its check also calls it on 32 images of 32 channels and 40 × 48 pixels and counts the
 # lines of Python that run: a loop over all windows still passes, a loop over single numbers does not. The rows
 # of the matrix show a way with very few iterations: one slice for each weight, for all images and channels at
 # once. With a stride, the slice takes steps.

@@ -1216,12 +1216,12 @@ assert np.allclose(averaged(im2col(undone, 3, 2), undone.shape, 3, 2), undone)
 # $(C, K_h, K_w, N, H', W')$, then each kernel position onto the slice that it was copied from, on a canvas with
 # padding; then crop. Rows and columns that no window saw stay zero.
 #
-# This one has to be fast: its check also calls it on the columns of 32 images of 8 channels and 40 × 48
+# This one has to be fast: its check also calls it on the columns of 32 images of 32 channels and 40 × 48
 # pixels, and counts the lines of Python that run. A loop over kernel positions runs a few dozen, a loop over
-# single numbers four million.
+# single numbers sixteen million.
 
 # %%
-assert 4_000_000 < (8 * 3 * 3) * (32 * (40 - 2) * (48 - 2)) < 4_100_000
+assert 16_000_000 < (32 * 3 * 3) * (32 * (40 - 2) * (48 - 2)) < 17_000_000
 
 # %% solution="col2im"
 def col2im(cols, x_shape, kh, kw, stride=1, pad=0):
