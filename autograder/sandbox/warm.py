@@ -133,6 +133,8 @@ def draw_once():
     plt.figure().text(0, 0, "0")
     plt.gcf().canvas.draw()
     plt.close("all")
+    # Set by matplotlib where it cannot write: a folder of this process, which no session sees.
+    os.environ.pop("MPLCONFIGDIR", None)
 
 
 def session(channel, shell, folder):
