@@ -277,6 +277,14 @@ def make_safe(url):
         return "at that URL"
 
 
+def without_password(url):
+    """A database's URL as it may be kept in a file; PostgreSQL's library then asks PGPASSWORD, or ~/.pgpass."""
+    try:
+        return make_url(url)._replace(password=None).render_as_string(hide_password=False)
+    except sqlalchemy.exc.ArgumentError:
+        return make_safe(url)
+
+
 def with_driver(url):
     """A database's URL that names what we install for PostgreSQL, whatever SQLAlchemy would take by itself."""
     scheme, separator, rest = url.partition("://")

@@ -438,7 +438,7 @@ c = get_config()  # noqa: F821 - given by nbgrader
 c.merge(course_config())
 
 c.CourseDirectory.root = {str(output.resolve())!r}
-c.CourseDirectory.db_url = {gradebook.make_safe(db)!r}
+c.CourseDirectory.db_url = {gradebook.without_password(db)!r}
 c.CourseDirectory.source_directory = str(ROOT / "build" / "source")
 c.CourseDirectory.release_directory = str(ROOT / "build" / "release")
 c.CourseDirectory.submitted_directory = {str(submitted.resolve())!r}

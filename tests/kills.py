@@ -49,7 +49,7 @@ class Campaign:
         isolation: a key of ``sandbox.ISOLATION``.
     """
 
-    def __init__(self, base, count, seed, server=None, isolation="none"):
+    def __init__(self, base, count, seed, server=None, isolation="sandbox"):
         self.base, self.count, self.server, self.isolation = Path(base), count, server, isolation
         self.url = server.database(f"course_{seed}") if server else ""
         self.random = random.Random(seed)

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.xdist_group("grading")
 
 def test_each_part_of_a_run_may_be_killed_and_nothing_is_lost_or_there_twice(tmp_path):
     with server() as database:
-        campaign = Campaign(tmp_path, count=20, seed=1, server=database, isolation="sandbox")
+        campaign = Campaign(tmp_path, count=20, seed=1, server=database)
         for victim in FATAL:
             campaign.run(victim)
         campaign.run(*REPLACED)

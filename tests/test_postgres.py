@@ -5,6 +5,7 @@ import pytest
 from nbgrader.api import Gradebook
 from postgres import PASSWORD, server
 from small_course import UNIT, write_unit
+from traitlets.config import PyFileConfigLoader
 
 from autograder import build, gradebook
 from autograder.run import Run
@@ -18,7 +19,7 @@ def database():
         yield running
 
 
-def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, tmp_path):
+def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, tmp_path, monkeypatch):
     url = database.database("a_course")
     released = build.student_notebook(build.source_notebook(write_unit(tmp_path / "course")))
 
@@ -51,5 +52,10 @@ def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, 
     with Gradebook(gradebook.with_driver(url), "cnn-course") as book:
         assert [s.id for s in book.students] == ["ada", "bob"]
         assert len(book.assignment_submissions(UNIT)) == 2
+    # Formgrader opens what the folder's configuration names.
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path / "results")).load_config()
+    with Gradebook(config.CourseDirectory.db_url, "cnn-course") as book:
+        assert [s.id for s in book.students] == ["ada", "bob"]
     for path in (tmp_path / "results").rglob("*"):
         assert not path.is_file() or PASSWORD not in path.read_text(encoding="utf-8"), path
