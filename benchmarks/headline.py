@@ -432,14 +432,14 @@ def save(measured):
 
 TITLE = "What the networks reach"
 NOTE = (
-    "Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted."
-    " Networks are judged after their last epoch. LeNet-5 has its 61706 weights, with ReLU and max pooling in place "
-    "of tanh and averages, and is trained by Adam with a rate that rises and falls. With distortions, a running mean"
-    " of its weights is judged; the recipe is the fourth: the accuracy of two others with one seed, and of one with "
-    "three (30 epochs, weaker distortions: 99.48 %), was seen before. What separates the wide ResNet from the record"
-    " is not the hardware: the record's network, optimizer and augmentation were tuned for this one figure, and it "
-    "averages over mirrored and shifted copies of each test picture. Figures on JPEG copies of CIFAR-10 are "
-    "provisional. Seconds on a machine that had other work to do are more than it takes."
+    "Each row is the median of its seeds. Seconds are of training alone; evaluation after each epoch is not counted. "
+    "Networks are judged after their last epoch. LeNet-5 has its 61706 weights, with ReLU and max pooling in place of "
+    "tanh and averages, and is trained by Adam with a rate that rises and falls. With distortions, a running mean of "
+    "its weights is judged; the recipe is the fourth: the accuracy of two others with one seed, and of one with three "
+    "(30 epochs, weaker distortions: 99.48 %), was seen before. What separates the wide ResNet from the record is not "
+    "the hardware: the record's network, optimizer and augmentation were tuned for this one figure, and it averages "
+    "over mirrored and shifted copies of each test picture. Figures on JPEG copies of CIFAR-10 are provisional. "
+    "Seconds on a machine that had other work to do are more than it takes."
 )
 
 if __name__ == "__main__":
