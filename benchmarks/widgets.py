@@ -22,7 +22,7 @@ from cnnkit.widgets.page import SHOWN
 from cnnkit.widgets.page import main as write_page
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
+sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests")]
 
 import conftest  # noqa: E402
 from notebook_page import NotebookPage  # noqa: E402
