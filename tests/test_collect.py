@@ -62,7 +62,7 @@ def notebooks(found):
     ("system", "name", "student"),
     [
         ("moodle", "Ada Lovelace_12345_assignsubmission_file_/answers.ipynb", "ada-lovelace-12345"),
-        ("moodle", "Ada Lovelace_12345_assignsubmission_file/work/answers.ipynb", "ada-lovelace-12345"),
+        ("moodle", "Ada Lovelace_12345_assignsubmission_file/unit 3/answers.ipynb", "ada-lovelace-12345"),
         ("moodle", "Ada Lovelace_12345_assignsubmission_file_answers.ipynb", "ada-lovelace-12345"),
         ("moodle", "Zoë Müller-O'Hara_7_assignsubmission_file_/a.ipynb", "zoë-müller-o-hara-7"),
         ("moodle", "Participant 9_9_assignsubmission_file_/a.ipynb", "participant-9-9"),

@@ -10,10 +10,6 @@ from cnnkit import evaluate, oracle
 
 SEEDS = (0, 1, 2, 20261121)
 rng = np.random.default_rng(0)
-DEVICES = [
-    "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")),
-]
 POINTWISE = {
     "sigmoid": special.expit,
     "tanh": np.tanh,
@@ -32,7 +28,6 @@ def loses_marks(name, answer):
 # References
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", POINTWISE)
 def test_values_agree_with_scipy(name, dtype, device):
@@ -42,7 +37,6 @@ def test_values_agree_with_scipy(name, dtype, device):
     assert np.allclose(ours, POINTWISE[name](z.astype("float64")), rtol=1e-12 if dtype == "float64" else 1e-6, atol=0)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", POINTWISE)
 def test_slopes_agree_with_complex_steps_and_known_limits(name, device):
     """Away from the kink; the complex step has no rounding to speak of (Squire and Trapp, 1998)."""
@@ -60,7 +54,6 @@ def test_slopes_agree_with_complex_steps_and_known_limits(name, device):
     assert np.allclose(far, at_the_ends)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_linear_agrees_with_autograd(device):
     x, w, b, dout = (rng.standard_normal(shape) for shape in ((5, 4), (4, 3), (3,), (5, 3)))
     leaves = [torch.tensor(a, requires_grad=True) for a in (x, w, b)]
@@ -71,7 +64,6 @@ def test_linear_agrees_with_autograd(device):
         assert np.allclose(ours, leaf.grad.numpy())
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sizes", [(3, 2), (4, 3, 2), (5, 4, 3, 2)])
 def test_backprop_agrees_with_scipys_differences_of_the_cost(sizes, device):
     shapes = list(zip(sizes[1:], sizes[:-1], strict=True))
@@ -104,7 +96,6 @@ def test_differences_agree_with_autograd():
     assert np.allclose(scalar, 2 * x, atol=1e-8)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_the_relative_error_is_one_at_most_and_the_same_both_ways(device):
     a, b = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 3, 4))
     error = oracle.relative_error(a, b, device=device)

@@ -814,9 +814,14 @@ assert all(fitting[n] == ([] if n % 2 == 0 else list(range(20))) for n in fittin
 # </details>
 
 # %%
-assert 10 * (3 * 5 * 5 + 1) == 76 * 10 == 760 != 750
-assert 16 * (3 * 5 * 5 + 1) == 1216  # deck e: first layer of the ConvNetJS demo
-assert 1 * (1 * 3 * 3 + 1) == 10  # deck e: one 3 x 3 filter, for an image of any size
+def numbers_in(w, b):
+    """How many numbers a layer learns: its weights and its biases, counted."""
+    return w.size + b.size
+
+
+assert numbers_in(np.zeros((10, 3, 5, 5)), np.zeros(10)) == 76 * 10 == 760 != 750
+assert numbers_in(np.zeros((16, 3, 5, 5)), np.zeros(16)) == 1216  # deck e: first layer of the ConvNetJS demo
+assert numbers_in(np.zeros((1, 1, 3, 3)), np.zeros(1)) == 10  # deck e: one 3 x 3 filter, for an image of any size
 
 # %% [markdown]
 # In symbols, for $F$ filters of $K \times K$ over $C$ channels:
