@@ -183,7 +183,7 @@ def test_each_pooling_counts(name, number):
     for new in (
         lambda pool: nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding),
         lambda pool: nn.Sequential(pool, nn.Sigmoid()),
-        lambda pool: nn.MaxPool2d(3, 2, 0, ceil_mode=True) if pool.padding else nn.MaxPool2d(2, 2),
+        lambda pool: nn.MaxPool2d(2, 2),
     ):
         loses(name, rebuilt(getattr(models, name), nth(nn.MaxPool2d, number, new)), "layers", seeds=SEEDS[:1])
 
@@ -194,6 +194,11 @@ WRONG_NETWORKS = {
         "no bend after C5": lambda: nn.Sequential(*(layer for i, layer in enumerate(models.lenet5()) if i != 7)),
         "no bend after F6": lambda: nn.Sequential(*(layer for i, layer in enumerate(models.lenet5()) if i != 10)),
         "for 28 x 28": lambda: nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), *models.lenet5()[1:]),
+        "pooled once": lambda: nn.Sequential(
+            *(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.AdaptiveAvgPool2d(5), nn.Flatten()),
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+        ),
+        "pictures mixed up": rebuilt(models.lenet5, swapped(nn.Flatten, lambda _: Mixed(0))),
         "for colours": lambda: models.lenet5(channels=3),
         "twelve classes": lambda: models.lenet5(classes=12),
         "one for all": lambda made=[]: made[0] if made else made.append(models.lenet5()) or made[0],
@@ -209,6 +214,7 @@ WRONG_NETWORKS = {
         "probabilities in eval mode": rebuilt(models.alexnet, lambda net: net.append(OnlyInEval(nn.Softmax(1)))),
         "input rectified": lambda groups=2: nn.Sequential(nn.ReLU(), models.alexnet(groups)),
         "tanh for ReLU": rebuilt(models.alexnet, swapped(nn.ReLU, lambda _: nn.Tanh())),
+        "pictures mixed up": rebuilt(models.alexnet, swapped(nn.Flatten, lambda _: Mixed(0))),
         "leaky": rebuilt(models.alexnet, swapped(nn.ReLU, lambda _: nn.LeakyReLU(0.01))),
         "weights frozen": lambda groups=2: models.alexnet(groups).requires_grad_(False),
     },
@@ -231,6 +237,13 @@ class Times(nn.Module):
 
     def forward(self, x):
         return self.factor * x
+
+
+class Mixed(Times):
+    """A reshape that runs over the batch first."""
+
+    def forward(self, x):
+        return x.movedim(0, -1).reshape(len(x), -1)
 
 
 class Always(nn.Module):

@@ -303,6 +303,25 @@ class ZFNetClass(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
+class ZFNetRoundedUp(nn.Module):
+    """Padding in steps of its own: in front of the convolutions, and at the far ends only, as rounding up has it."""
+
+    def __init__(self):
+        super().__init__()
+        conv = lambda a, b, k, stride=1: [nn.ZeroPad2d(1), nn.Conv2d(a, b, k, stride), nn.ReLU(inplace=True)]
+        up = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.net = nn.Sequential(
+            *(*conv(3, 96, 7, 2), up, nn.Conv2d(96, 256, 5, 2), nn.ReLU(), nn.ZeroPad2d((0, 1, 0, 1)), up),
+            *(*conv(256, 384, 3), *conv(384, 384, 3), *conv(384, 256, 3), up, nn.Flatten()),
+            *(nn.LazyLinear(4096), nn.ReLU(), nn.LazyLinear(4096), nn.ReLU(), nn.LazyLinear(1000)),
+        )
+        with torch.no_grad():
+            self.net(torch.zeros(1, 3, 224, 224))
+
+    def forward(self, x):
+        return self.net(x)
+
+
 class ZFNetFunctional(nn.Module):
     def __init__(self):
         super().__init__()
@@ -472,7 +491,7 @@ class ResidualPlain(nn.Module):
 
 
 def residual_made(c_in, c_out, stride=1):
-    """The stride in the second convolution, dropout between them, biases before batch norm."""
+    """Dropout between the two convolutions, biases before batch norm."""
 
     class Sum(nn.Module):
         def __init__(self, *terms):
@@ -483,11 +502,11 @@ def residual_made(c_in, c_out, stride=1):
             return sum(term(x) for term in self.terms)
 
     branch = nn.Sequential(
-        nn.Conv2d(c_in, c_out, 3, padding=1),
+        nn.Conv2d(c_in, c_out, 3, stride, padding=1),
         nn.BatchNorm2d(c_out),
         nn.ReLU(),
         nn.Dropout(0.1),
-        nn.Conv2d(c_out, c_out, 3, stride, padding=1),
+        nn.Conv2d(c_out, c_out, 3, padding=1),
         nn.BatchNorm2d(c_out),
     )
     changes = stride > 1 or c_in != c_out
@@ -760,7 +779,7 @@ ANSWERS = {
     "layer_table": [table_if_else, table_match, table_torch],
     "lenet5": [lenet5_relu_max, LeNet5Functional, lenet5_lazy, LeNet5Parameters],
     "alexnet": [alexnet_stack, AlexNetPaper, AlexNetTowers, AlexNetConvolutional],
-    "zfnet": [zfnet_stack, ZFNetClass, ZFNetFunctional],
+    "zfnet": [zfnet_stack, ZFNetClass, ZFNetRoundedUp, ZFNetFunctional],
     "vgg": [vgg_list, VGGClass, vgg_lazy],
     "inception_block": [InceptionClass, inception_batch_norm, InceptionMerged],
     "residual_block": [ResidualClass, ResidualPlain, residual_made],

@@ -1,5 +1,7 @@
 """Unit 08, second part: the blocks that later networks are made of, examined by what they do."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -45,9 +47,15 @@ class Asked:
         return Case("training", args, {"ask": "training", "x": self.x(args[0], n), **more})
 
 
+def none_in(layer, block, part=None):
+    """A block without the layers of one kind, in one part of it or everywhere."""
+    swapped(layer, lambda _: nn.Identity())(part or block)
+    return block
+
+
 def none_of(layer, make):
     """An answer with none of the layers of one kind."""
-    return rebuilt(make, swapped(layer, lambda _: nn.Identity()))
+    return rebuilt(make, lambda block: none_in(layer, block))
 
 
 NOT_REGISTERED = Bug(
@@ -171,7 +179,11 @@ class InceptionBlock:
             "Not every convolution is followed by ReLU. There are six, the two 1x1 convolutions that reduce the "
             "channels among them.",
             none_of(nn.ReLU, models.Inception),
-            (relu_kept(lambda i, n: i == n - 1), relu_kept(lambda i, n: i < n - 1)),
+            (
+                relu_kept(lambda i, n: i == n - 1),
+                relu_kept(lambda i, n: i < n - 1),
+                rebuilt(models.Inception, lambda block: none_in(nn.ReLU, block, block.pool)),
+            ),
         ),
         Bug(
             "mean for maximum",
@@ -249,6 +261,9 @@ def residual_cases(rng):
         (3, 2, {"stride": 1}),
     ]
     yield from shortcut_cases(ask, width, other)
+    for (c_in, c_out, changes), dtype in ((other[0], "float32"), (other[2], "float64"), (other[3], "float32")):
+        # Whole kernels: they show which of the two has the stride.
+        yield ask.output("new shape", (c_in, c_out), "random kernels", ask.x(c_in, dtype=dtype), **changes)
 
 
 class OtherResidual(nn.Module):
@@ -291,11 +306,22 @@ class Nothing(nn.Module):
         return 0
 
 
-def meeting_bugs(make):
-    """Mistakes of any residual block, about where branch and shortcut meet.
+def without_relu(make, number):
+    """An answer of ``make``'s whose branch lacks one of its ReLUs, the first being number 0."""
+
+    def change(block):
+        chosen = [layer for layer in block.branch if isinstance(layer, nn.ReLU)][number]
+        return swapped(nn.ReLU, lambda layer: nn.Identity() if layer is chosen else layer)(block)
+
+    return rebuilt(make, change)
+
+
+def residual_bugs(make, relus):
+    """Mistakes of any residual block.
 
     Args:
         make: the reference.
+        relus: how many ReLUs its branch has.
     """
     unchanged = lambda c_in, c_out, stride: stride == 1 and c_in == c_out
     return (
@@ -341,8 +367,9 @@ def meeting_bugs(make):
         ),
         Bug(
             "no ReLU inside the branch",
-            "There is no ReLU between the convolutions of the branch. Without it they are one linear map.",
+            "Between two convolutions of the branch there is no ReLU. Without it they are one linear map.",
             none_of(nn.ReLU, make),
+            tuple(without_relu(make, number) for number in range(relus) if relus > 1),
         ),
         hidden(make),
     )
@@ -380,7 +407,7 @@ class ResidualBlock:
     probe = block_probe
     oracle = residual_block
     bugs = (
-        *meeting_bugs(residual_block),
+        *residual_bugs(residual_block, relus=1),
         Bug(
             "one convolution",
             "The branch has a single 3x3 convolution. The block of figure 2 has two, with a ReLU between them.",
@@ -396,6 +423,12 @@ class ResidualBlock:
             "stride ignored",
             "The stride has no effect: the first convolution of the branch moves by it, and so does the projection.",
             lambda c_in, c_out, stride=1: models.BasicBlock(c_in, c_out),
+        ),
+        Bug(
+            "stride in the second convolution",
+            "The shapes are right, but it is the first convolution of the branch that moves by the stride, not the "
+            "second, which has less to compute then.",
+            branch_of(lambda a, b, s: nn.Sequential(conv_bn(a, b, 3), nn.ReLU(), conv_bn(b, b, 3, s))),
         ),
     )
 
@@ -448,7 +481,7 @@ class ResNeXtBlock:
     probe = block_probe
     oracle = resnext_block
     bugs = (
-        *meeting_bugs(resnext_block),
+        *residual_bugs(resnext_block, relus=2),
         Bug(
             "groups ignored",
             "The 3x3 convolution sees all inner channels, as in ResNet. With groups=groups each filter sees only the "
@@ -537,19 +570,31 @@ class WithoutInput(nn.Module):
         return self.block(x)[:, self.c_in :]
 
 
-class SeesNewest(nn.Module):
-    """A dense block of which each layer sees the layer before it only."""
+class SeesOne(nn.Module):
+    """A dense block each layer of which sees one thing only.
 
-    def __init__(self, c_in, growth, n):
+    Args:
+        c_in, growth, n: as of the block.
+        which: -1 for what the layer before it made, 0 for the block's input.
+    """
+
+    def __init__(self, c_in, growth, n, which):
         super().__init__()
         layer = models.blocks.DenseLayer
-        self.layers = nn.ModuleList(layer(growth if i else c_in, growth) for i in range(n))
+        self.layers = nn.ModuleList(layer(growth if i and which else c_in, growth) for i in range(n))
+        self.which = which
 
     def forward(self, x):
         maps = [x]
         for layer in self.layers:
-            maps.append(layer(maps[-1]))
+            maps.append(layer(maps[self.which]))
         return torch.cat(maps, 1)
+
+
+def rectified_in_place(block):
+    """A dense block of ReLU and convolution, whose ReLU writes over the maps that it is given."""
+    block = swapped(nn.BatchNorm2d, lambda _: nn.Identity())(block)
+    return swapped(nn.ReLU, lambda _: nn.ReLU(inplace=True))(block)
 
 
 def dense_block(c_in, growth, n):
@@ -579,7 +624,19 @@ class DenseBlock:
             "each layer sees only the one before",
             "A layer of yours sees the maps of the layer before it only. It sees everything so far, the input "
             "included: layer i has c_in + i * growth channels to work on.",
-            SeesNewest,
+            partial(SeesOne, which=-1),
+        ),
+        Bug(
+            "each layer sees only the input",
+            "All layers of yours look at the block's input, side by side. The second layer sees what the first one "
+            "made as well: layer i has c_in + i * growth channels to work on.",
+            partial(SeesOne, which=0),
+        ),
+        Bug(
+            "old maps rectified",
+            "The maps that a layer is given are passed on as they were, but the negative numbers of yours are gone. "
+            "nn.ReLU(inplace=True) writes over what it is given; nor does a ReLU follow the last torch.cat.",
+            rebuilt(dense_block, rectified_in_place),
         ),
         Bug(
             "new maps first",
@@ -664,6 +721,20 @@ def squeeze_as(
     return lambda c, r=16: OtherSqueeze(c, r, inner, squeeze, bend(), gate(), use)
 
 
+class PixelGate(models.SqueezeExcite):
+    """Squeeze and excitation without the squeeze."""
+
+    def forward(self, x):
+        return x * self.gate(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def one_layer(block):
+    """Squeeze and excitation with a single linear layer."""
+    channels = block.gate[0].in_features
+    block.gate = nn.Sequential(nn.Linear(channels, channels), nn.Sigmoid())
+    return block
+
+
 @UNIT.exercise("se_block(c, r=16)", points={"gate": 1, "squeeze": 2, **POINTS})
 class SEBlock:
     cases = squeeze_cases
@@ -707,13 +778,27 @@ class SEBlock:
             "gate not multiplied",
             "What comes out is the gate, or x with the gate added to it. Multiply every map by its gate.",
             squeeze_as(use=lambda x, g: g.expand(x.shape)),
-            (squeeze_as(use=lambda x, g: x + g), squeeze_as(use=lambda x, g: x + x * g)),
+            (
+                squeeze_as(use=lambda x, g: g),
+                squeeze_as(use=lambda x, g: x + g),
+                squeeze_as(use=lambda x, g: x + x * g),
+            ),
         ),
         Bug(
             "r is no number of units",
             "r says by how much the middle narrows: it has c // r units.",
             squeeze_as(inner=lambda c, r: r),
             (squeeze_as(inner=lambda c, r: max(1, c // 16)), squeeze_as(inner=lambda c, r: c)),
+        ),
+        Bug(
+            "no squeeze",
+            "Every pixel has a gate of its own. The mean of each map comes first, so that a map has one gate.",
+            PixelGate,
+        ),
+        Bug(
+            "one layer",
+            "One linear layer leads from the means to the gate. There are two, with c // r units and a ReLU between.",
+            rebuilt(models.SqueezeExcite, one_layer),
         ),
         hidden(models.SqueezeExcite),
     )

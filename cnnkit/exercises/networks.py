@@ -408,6 +408,22 @@ def grouped(*groups):
     return lambda groups=2: make(groups)
 
 
+def first_padding(pad):
+    """A change of a stack: its first convolution pads by so much."""
+
+    def change(module):
+        first = next(layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
+        first.padding = (pad, pad)
+        return module
+
+    return change
+
+
+def unpadded(net):
+    """A ZFNet whose poolings do not pad, with a first linear layer that takes what is left."""
+    return first_linear(256 * 5 * 5)(swapped(nn.MaxPool2d, lambda pool: nn.MaxPool2d(3, 2))(net))
+
+
 @UNIT.exercise("alexnet(groups=2)", points={"parameters": 2, "layers": 2, "training": 1})
 class AlexNet:
     cases = network_cases(227, [((), {}), ((), {"groups": 1}), ((), {"groups": 2}), ((1,), {})])
@@ -443,6 +459,12 @@ class AlexNet:
             "Your second convolution moves by 2, as deck d's list says. Its table says stride 1 with padding 2, and "
             "only that gives 27 x 27.",
             rebuilt(models.alexnet, deck_stride),
+        ),
+        Bug(
+            "padding of the first convolution",
+            "For pictures of 227 x 227 the first convolution has no padding: (227 - 11) / 4 + 1 = 55. Padding by 2, as "
+            "some implementations have it, belongs to 224 x 224.",
+            rebuilt(models.alexnet, first_padding(2)),
         ),
         Bug(
             "pooling windows of 2",
@@ -481,8 +503,14 @@ class ZFNet:
         Bug(
             "poolings not padded",
             "Pad the first two pooling layers by 1: 110 becomes 55 and 26 becomes 13, as in the paper's figure. "
-            "Without it they are 54 and 12; the last, 13 to 6, has none.",
-            rebuilt(models.zfnet, swapped(nn.MaxPool2d, lambda pool: nn.MaxPool2d(3, 2, ceil_mode=pool.padding == 1))),
+            "Without it they become 54 and 12, and 5 x 5 are left in the end; the last pooling has none.",
+            rebuilt(models.zfnet, unpadded),
+        ),
+        Bug(
+            "padding of the first convolution",
+            "The first convolution turns 224 into 110, with padding 1; yours has another size.",
+            rebuilt(models.zfnet, first_padding(0)),
+            (rebuilt(models.zfnet, first_padding(2)), rebuilt(models.zfnet, first_padding(3))),
         ),
         *stack_bugs(models.zfnet, 5),
     )

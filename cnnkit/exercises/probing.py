@@ -213,22 +213,44 @@ class Trace(TorchFunctionMode):
 
     Response normalisation is passed over, since a network is right with it and without.
 
+    Args:
+        pattern: from a shape without the batch's axis to a tensor.
+        levels: for each picture of the batch, what its patterns are multiplied by.
+
     Attributes:
-        given: for each of the layers, in order, what it was given, (N, ...).
+        given: for each of the layers, in order, what it was given, (N, ...), before zeros were put around it.
         whole: for each of the layers, whether it saw all of that at once.
         inputs: for each of the layers, how many numbers one of its outputs is computed from.
     """
 
-    def __init__(self, pattern):
+    def __init__(self, pattern, levels=(1,)):
         super().__init__()
-        self.pattern, self.given, self.whole, self.inputs = pattern, [], [], []
+        self.pattern, self.levels = pattern, torch.tensor(levels)
+        self.given, self.whole, self.inputs = [], [], []
+
+    def drawn(self, shape, learns=False, device=None, dtype=torch.float32):
+        """The pattern for each picture of a batch of this shape.
+
+        Args:
+            shape: (N, ...).
+            learns: whether a gradient can be traced back from it.
+            device, dtype: as torch has them.
+        """
+        pattern = self.pattern(shape[1:]).to(device or ck.device(), dtype).requires_grad_(learns).expand(shape)
+        if len(self.levels) != shape[0]:
+            return pattern.clone()
+        return pattern * self.levels.to(pattern).reshape(-1, *[1] * len(shape[1:]))
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function in LAYERS or (function in PRODUCTS and isinstance(args[0], torch.Tensor) and args[0].ndim == 2):
             return self._layer(function, *args, **kwargs)
+        if function is torch.addmm:
+            return self._layer(torch.mm, *args[1:], **kwargs)
         if function is F.local_response_norm:
             return args[0]
+        if function is F.pad:
+            return self._pad(*args, **kwargs)
         initialises = getattr(function, "__module__", "") == "torch.nn.init" or function in DRAWS
         tensor = args[0] if args else kwargs.get("tensor")
         if initialises and isinstance(tensor, torch.Tensor) and tensor.numel() > LARGE:
@@ -237,16 +259,22 @@ class Trace(TorchFunctionMode):
 
     def _layer(self, function, x, *args, **kwargs):
         shape = self._shape(function, x, *args, **kwargs)
-        self.given.append(x)
+        self.given.append(getattr(x, "unpadded", x))
         self.whole.append(math.prod(shape[2:]) == 1)
         self.inputs.append(args[0].numel() // shape[1])
-        pattern = self.pattern(shape[1:]).to(x.device, x.dtype)
         # As the weights would make it: whether the output can be traced back is asked as well.
-        return (
-            pattern.requires_grad_(any(isinstance(a, torch.Tensor) and a.requires_grad for a in args))
-            .expand(shape)
-            .clone()
-        )
+        learns = any(isinstance(a, torch.Tensor) and a.requires_grad for a in args)
+        return self.drawn(shape, learns, x.device, x.dtype)
+
+    @staticmethod
+    def _pad(input, pad, mode="constant", value=None):
+        """Padding in a step of its own, of which a layer's ``given`` shall know nothing."""
+        padded = F.pad(input, pad, mode, value)
+        if mode == "constant" and not value and min(pad) >= 0:
+            padded.unpadded = padded
+            for axis in range(len(pad) // 2):
+                padded.unpadded = padded.unpadded.narrow(-1 - axis, pad[2 * axis], input.shape[-1 - axis])
+        return padded
 
     @staticmethod
     def _shape(function, x, weight, bias=None, *moves, **more):
@@ -263,17 +291,16 @@ class Trace(TorchFunctionMode):
         return (*x.shape[:-1], outputs)
 
 
-def trace(answer, args, kwargs, side, channels, pattern, n=1, train=False):
+def trace(answer, args, kwargs, side, channels, pattern, levels=(1,), train=False):
     """Build a network and run it inside a ``Trace``.
 
     Returns:
         ``(module, output, the Trace)``.
     """
-    with Trace(pattern) as seen:
+    with Trace(pattern):  # not the one that counts: a network may be tried out while it is built
         module = build(answer, *args, **kwargs).train(train)
-        picture = pattern((channels, side, side)).to(ck.device(), torch.float32)
-        with torch.set_grad_enabled(train):
-            output = module(picture.expand(n, channels, side, side))
+    with Trace(pattern, levels) as seen, torch.set_grad_enabled(train):
+        output = module(seen.drawn((len(levels), channels, side, side)))
     return module, output, seen
 
 
@@ -285,15 +312,32 @@ def level(t):
 def rough(seed):
     """A random pattern that depends on the height and the width only, or where they are 1, on the channels.
 
-    Most of it is negative, so that some windows of a pooling layer are: there a missing ReLU shows.
+    Mostly negative at the edges and positive in the middle, so that some windows of a pooling layer are negative, where
+    a missing ReLU shows, and others are not. It is the same from left and right, from above and below: zeros at one end
+    make no other difference than zeros at the other, be they padding or what a size rounded up needs.
     """
 
     def pattern(shape):
-        spread = shape[:1] if math.prod(shape[1:]) == 1 else shape[1:]
-        values = np.random.default_rng([seed, *spread]).normal(-1, 1, spread)
-        return torch.tensor(values).reshape(-1, *shape[1:]) if len(spread) == 1 else torch.tensor(values)
+        if math.prod(shape[1:]) == 1:
+            return torch.tensor(np.random.default_rng([seed, shape[0]]).normal(-1, 1, shape))
+        spread = shape[1:]
+        values = np.random.default_rng([seed, *spread]).normal(-3, 1, spread)
+        rows, cols = (np.minimum(range(n), range(n)[::-1]) for n in spread)
+        from_edge = np.minimum.outer(rows / max(1, rows.max()), cols / max(1, cols.max()))
+        return torch.tensor(values[np.ix_(rows, cols)] + 4 * from_edge)
 
     return pattern
+
+
+def sights(seen, output):
+    """What each layer of a network is given, and the scores: of the first picture, all maps or the first of them.
+
+    A layer that sees them all at once is given all maps; of others the first stands for all.
+    """
+    return [
+        x[0].flatten() if whole else x[0, 0]
+        for x, whole in zip((*seen.given, output), (*seen.whole, True), strict=True)
+    ]
 
 
 def given_to_layers(answer, *args, side, seed, channels=3, **kwargs):
@@ -308,8 +352,7 @@ def given_to_layers(answer, *args, side, seed, channels=3, **kwargs):
     _, output, seen = trace(answer, args, kwargs, side, channels, rough(seed))
     shape = tuple(output.shape)
     rows = []
-    for x, whole, inputs in zip((*seen.given, output), (*seen.whole, True), (*seen.inputs, 0), strict=True):
-        one = x[0].flatten() if whole else x[0, 0]
+    for one, inputs in zip(sights(seen, output), (*seen.inputs, 0), strict=True):
         row = [one.numel(), one.min().item(), one.max().item(), one.mean().item(), inputs]
         if not any(np.allclose(row, other) for other in rows):
             rows.append(row)
@@ -326,19 +369,28 @@ def count_parameters(answer, *args, side, channels=3, **kwargs):
 
 
 def in_training(answer, *args, side, channels=3, **kwargs):
-    """What training asks of a network: ``(shape of the scores, two sentences)``."""
-    module, output, _ = trace(answer, args, kwargs, side, channels, level(1), n=2, train=True)
+    """What training asks of a network: ``(shape of the scores, three sentences)``."""
+    module, output, seen = trace(answer, args, kwargs, side, channels, level(1), levels=(1, 2), train=True)
     with Trace(level(1)):
         other = build(answer, *args, **kwargs)
     learns = "a gradient reaches its weights" if output.requires_grad else "no gradient reaches its weights"
-    return tuple(output.shape), learns, sharing(module, other)
+    alone = all(map(of_one_level, (x for x, whole in zip(seen.given, seen.whole, strict=True) if whole)))
+    apart = "the pictures of a batch " + ("stay apart" if alone else "are mixed up")
+    return tuple(output.shape), learns, apart, sharing(module, other)
+
+
+def of_one_level(x):
+    """Whether the numbers of each picture are equal, but for those that dropout made 0."""
+    kept = [picture[picture != 0] for picture in x.flatten(1)]
+    return all(torch.allclose(k, k[:1], rtol=1e-3) for k in kept)
 
 
 def bends(answer, *args, side, seed, channels=3, **kwargs):
     """Where a network is no straight line, its layers putting out one number everywhere: three of them in turn.
 
     Returns:
-        ``(whether there is a non-linearity behind each layer but the last, the scores)``, which should be the numbers.
+        ``(whether there is a non-linearity behind each layer but the last, how many numbers each layer is given, the
+        scores)``, which should be the numbers put out.
     """
     step, means = np.random.default_rng(seed).uniform(1.5, 2.5), []
     levels = (-step, 0, 2 * step)  # on a straight line, the second step is twice the first
@@ -348,7 +400,8 @@ def bends(answer, *args, side, seed, channels=3, **kwargs):
     low, middle, high = np.array(means)
     first, second = middle - low, high - middle
     bent = np.abs(second - 2 * first) > 0.05 * (np.abs(first) + np.abs(second))
-    return tuple(bool(b) for b in bent[:-1]), np.array(means, np.float32)[:, -1]
+    sizes = tuple(one.numel() for one in sights(seen, output))
+    return tuple(bool(b) for b in bent[:-1]), sizes, np.array(means, np.float32)[:, -1]
 
 
 ASK_NETWORK = {
