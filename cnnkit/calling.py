@@ -84,6 +84,7 @@ class TooManyLines(BaseException):
 
 EARLIER_RESULT = "the result of an earlier call"
 """Stands in ``Outcome.mutated`` where a function hands out the same array each time."""
+UNCHANGING = bool, int, float, complex, str, type(None), np.generic
 NOT_RUN = Outcome(error=Problem("NotRun", message="not run, since an earlier call was stopped"))
 
 
@@ -128,7 +129,8 @@ def _call(answer, case, exercise, kept):
         with _watching(seconds_allowed, interrupted), _quiet(printed), counting:
             result = exercise.probe(answer, *args, **kwargs) if exercise.probe else answer(*args, **kwargs)
             seconds = time.thread_time() - started
-            value = plain(result)
+            # The arrays of a case about speed are large, and those of the others show whether results are overwritten.
+            value = plain(result, copy=not case.fast)
     except BaseException as raised:
         if interrupted.is_set():
             raise KeyboardInterrupt from None
@@ -136,15 +138,16 @@ def _call(answer, case, exercise, kept):
         # What a probe is called with says nothing about the signature of the answer.
         error = describe(raised, None if exercise.probe else answer, args, kwargs)
     mutated = tuple(name for name, old, new in _named(case, args, kwargs, exercise) if not _same(old, new))
-    if kept is not None and not error:
-        if any(_shares(earlier, result) and _overwritten(earlier, was) for earlier, was in kept):
+    if kept is not None and not error and not case.fast and not issubclass(type(result), UNCHANGING):
+        made_of = _text(lambda: list(arrays([result])), [])
+        if any(_shares(earlier, result, made_of) and _overwritten(earlier[0], was) for *earlier, was in kept):
             mutated += (EARLIER_RESULT,)
-        kept.append((result, value))
+        kept.append((result, made_of, value))
     return Outcome(value, error, mutated, seconds, printed.getvalue())
 
 
-def plain(value, depth=0):
-    """``value`` as plain data, copied, so that nothing of the student's classes is left in it."""
+def plain(value, depth=0, copy=True):
+    """``value`` as plain data, with nothing of the student's classes left in it; with ``copy`` in memory of its own."""
     kind = type(value)
     if value is None or kind is bool:
         return value
@@ -153,7 +156,7 @@ def plain(value, depth=0):
             return Unreadable(f"an array of dtype {value.dtype}")
         if value.nbytes > MAX_BYTES:
             return Unreadable(f"an array of {value.nbytes / 2**20:.0f} MiB")
-        return np.array(value, copy=True, subok=False)
+        return np.array(value, copy=copy or None, subok=False)
     if issubclass(kind, np.generic) and value.dtype.kind in "biufc":
         return {"b": bool, "i": int, "u": int, "f": float, "c": np.array}[value.dtype.kind](value)
     if issubclass(kind, int):
@@ -165,7 +168,7 @@ def plain(value, depth=0):
     if issubclass(kind, str):
         return str(value)[:MAX_PRINTED]
     if issubclass(kind, tuple | list) and depth < MAX_DEPTH and len(value) <= MAX_ITEMS:
-        return tuple(plain(item, depth + 1) for item in islice(value, MAX_ITEMS))
+        return tuple(plain(item, depth + 1, copy) for item in islice(value, MAX_ITEMS))
     name = _text(lambda: f"{kind.__module__}.{kind.__qualname__}").removeprefix("builtins.")
     return Unreadable({"torch.Tensor": "a torch tensor", "generator": "a generator"}.get(name, f"a {name}"))
 
@@ -225,10 +228,10 @@ def _named(case, args, kwargs, exercise):
         yield name, case.kwargs[name], value
 
 
-def _shares(earlier, result):
-    """Whether two results are made of the same memory."""
-    both = lambda: any(np.may_share_memory(a, b) for a in arrays([earlier]) for b in arrays([result]))
-    return earlier is result or _text(both, False)
+def _shares(earlier, result, made_of):
+    """Whether an earlier result, given with the arrays that it is made of, is of the same memory as this one."""
+    both = lambda: any(np.may_share_memory(a, b) for a in earlier[1] for b in made_of)
+    return earlier[0] is result or _text(both, False)
 
 
 def _overwritten(result, value):

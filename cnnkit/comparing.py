@@ -113,16 +113,17 @@ def _wrong(expected, got, tolerance):
 
     A nan equals a nan and an infinity itself: no reference returns either, but a known bug may.
     """
-    if np.array_equal(expected, got):
+    shape, expected, got = expected.shape, expected.ravel(), got.ravel()
+    parts = [slice(start, start + CHUNK) for start in range(0, expected.size, CHUNK)]  # since some arrays are large
+    unequal = [part for part in parts if not np.array_equal(expected[part], got[part])]
+    if not unequal:
         return None
     wide = np.complex128 if "c" in (expected.dtype.kind, got.dtype.kind) else np.float64
-    largest = float(np.abs(expected).max(initial=0, where=np.isfinite(expected)))
-    slack = tolerance.absolute * largest + tolerance.floor
-    wrong = np.empty(expected.size, bool)
-    expected, got, shape = expected.ravel(), got.ravel(), expected.shape
+    finite = (part[np.isfinite(part)] for part in map(expected.__getitem__, parts))
+    slack = tolerance.absolute * max(float(np.abs(part).max(initial=0)) for part in finite) + tolerance.floor
+    wrong = np.zeros(expected.size, bool)
     with np.errstate(all="ignore"):
-        for start in range(0, wrong.size, CHUNK):  # in pieces, since some arrays are large
-            part = slice(start, start + CHUNK)
+        for part in unequal:
             e, g = expected[part].astype(wide), got[part].astype(wide)
             close = np.isfinite(e) & (np.abs(g - e) <= tolerance.relative * np.abs(e) + slack)
             wrong[part] = ~(close | (g == e) | (np.isnan(e) & np.isnan(g)))
