@@ -1,5 +1,6 @@
 """From a student's notebook to verdicts: run its cells in a sandbox, judge outside what the functions returned."""
 
+import functools
 import json
 import time
 from dataclasses import dataclass, field, replace
@@ -57,13 +58,14 @@ class Scorer:
         seed: what the cases are drawn from.
         isolation: a key of ``sandbox.ISOLATION``.
         limits: a ``sandbox.Limits``, or None for the usual ones.
+        shelf: an ``expected.Shelf`` of that seed, where there are more scorers; None for this one alone.
     """
 
-    def __init__(self, seed, isolation="sandbox", limits=None):
-        self._seed = seed
+    def __init__(self, seed, isolation="sandbox", limits=None, shelf=None):
+        self._shelf = shelf
+        self._expect = shelf.get if shelf else functools.cache(functools.partial(verdict.expect, seed=seed))
         self._sandbox_class = ISOLATION[isolation]
         self._limits = limits or Limits()
-        self._expected = {}
         self._sandbox = None
         self._lesson = None
 
@@ -92,7 +94,7 @@ class Scorer:
         """
         started = time.monotonic()
         notebook, missing = merged.notebook, merged.missing
-        names = [name for name in map(ingest.check_name, notebook.cells) if name]
+        names = _checks(notebook)
         graded = Graded(notebook, {}, {name: ["missing"] if name in missing else [] for name in names})
         run = self._run(merged, names)
         for name in names:
@@ -100,6 +102,17 @@ class Scorer:
         run.write_outputs(graded)
         graded.seconds = time.monotonic() - started
         return graded
+
+    def prepare(self, skeleton):
+        """Get ready for a unit's notebooks: start a sandbox, compute what the exercises expect.
+
+        Raises:
+            sandbox.Lost: where no sandbox can be started.
+        """
+        names = _checks(skeleton)
+        self._sandbox_for(ingest.import_lines(skeleton), names)
+        if self._shelf:
+            self._shelf.prepare(names)
 
     def _run(self, merged, names):
         """The notebook's _Run, over; begun anew where the sandbox ended on the way."""
@@ -133,11 +146,6 @@ class Scorer:
         flags += ["differs"] if name in run.differing else []
         graded.verdicts[name] = result
 
-    def _expect(self, name):
-        if name not in self._expected:
-            self._expected[name] = verdict.expect(name, self._seed)
-        return self._expected[name]
-
     def _sandbox_for(self, imports, names):
         """A sandbox that has what the lesson imports loaded; the last one, where it is for the same lesson."""
         lesson = list(imports), names
@@ -146,6 +154,11 @@ class Scorer:
             units = dict.fromkeys(exercises.get(name).unit for name in names)
             self._sandbox, self._lesson = self._sandbox_class(*lesson, self._limits, units), lesson
         return self._sandbox
+
+
+def _checks(notebook):
+    """Names of a notebook's exercises."""
+    return [name for name in map(ingest.check_name, notebook.cells) if name]
 
 
 @dataclass
@@ -274,7 +287,9 @@ def _check(session, expected, seconds):
     room = [ROOM + 4 * sum(a.nbytes for a in arrays((right.value, case.args))) for case, right in _pairs(expected)]
     again = [] if expected.exercise.judge else _first_of_each_group(expected.cases)
     cases = [*expected.cases, *(expected.cases[i] for i in again)]
-    reply = session.check(expected.exercise.name, cases, [*room, *(room[i] for i in again)], seconds)
+    # Twice the right size, for an answer in double precision.
+    large = sum(2 * array.nbytes for case, right in _pairs(expected) if case.fast for array in arrays([right.value]))
+    reply = session.check(expected.exercise.name, cases, [*room, *(room[i] for i in again)], seconds, large)
     first, second = reply.outcomes[: len(expected.cases)], reply.outcomes[len(expected.cases) :]
     cut_short = not first or any(map(_is_cut_short, first))
     flag = reply.flag if cut_short or reply.flag == "memory" else ""

@@ -9,12 +9,15 @@ import atexit
 import base64
 import functools
 import json
+import shutil
+import tempfile
 import threading
 from dataclasses import asdict, dataclass, field
 
 import nbformat
 
 from autograder import flags, ingest
+from autograder.expected import Shelf
 from autograder.journal import grader_digest
 from autograder.sandbox import Limits, Lost
 from autograder.score import Scorer
@@ -50,13 +53,13 @@ def pack(submitted, skeleton, allowed, settings):
     """The bytes of a job.
 
     Args:
-        submitted: the bytes of a student's notebook.
+        submitted: the bytes of a student's notebook; None for a job that gets a worker ready for such notebooks.
         skeleton: the text of the instructor's.
         allowed: what ``flags.library`` need not report.
         settings: a Settings.
     """
     job = {
-        "submitted": base64.b64encode(submitted).decode(),
+        "submitted": submitted and base64.b64encode(submitted).decode(),
         "skeleton": skeleton,
         "allowed": allowed,
         "settings": asdict(settings),
@@ -89,6 +92,9 @@ def _work(job):
             "unable": "a worker has another version of the course, of Python, NumPy or torch; install the same there"
         }
     settings = Settings(**job["settings"] | {"limits": Limits(**job["settings"]["limits"])})
+    if job["submitted"] is None:
+        _scorer(settings).prepare(_skeleton(job["skeleton"]))
+        return {}
     merged = ingest.merge(_skeleton(job["skeleton"]), ingest.parse(base64.b64decode(job["submitted"])))
     graded = _scorer(settings).grade(merged)
     for name, found in flags.library(graded.notebook, graded.verdicts, job["allowed"]).items():
@@ -96,6 +102,8 @@ def _work(job):
     return {"graded": graded.to_dict(), "shapes": flags.shapes(graded.notebook, graded.verdicts)}
 
 
+folder = None
+"""Where workers that share it keep what exercises expect; None for a folder of this process alone."""
 _our_digest = functools.cache(grader_digest)
 _of_thread = threading.local()
 """What a thread keeps between jobs: its scorer, with a sandbox and what the exercises expect."""
@@ -111,9 +119,18 @@ def _scorer(settings):
     if held is None or held[0] != settings:
         if held:
             held[1].close()
-        _of_thread.scorer = held = settings, Scorer(settings.seed, settings.isolation, settings.limits)
+        shelf = Shelf(folder or _own_folder(), settings.seed)
+        scorer = Scorer(settings.seed, settings.isolation, settings.limits, shelf)
+        _of_thread.scorer = held = settings, scorer
         atexit.register(held[1].close)
     return held[1]
+
+
+@functools.cache
+def _own_folder():
+    made = tempfile.mkdtemp(prefix="grading-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def close():

@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import mmap
 import os
 import signal
 import socket
 import struct
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +166,75 @@ def test_a_frame_that_is_too_large_is_refused_before_it_comes():
         ours.sendall(struct.pack(">IQ", 2, 1 << 40))
         with pytest.raises(ProtocolError, match="a message of 1048576 MiB"):
             channel.receive(seconds=5)
+
+
+# Shared memory
+
+LARGE = protocol.SHARED_FROM // 8
+
+
+def handed_over(shared):
+    """Our end of a channel, and their end as another process receives it."""
+    ours, theirs = Channel.pair(shared)
+    hand, other_hand = Channel.pair()
+    with hand, other_hand, theirs:
+        hand.send_channel(theirs)
+        return ours, other_hand.receive_channel()
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 3])
+def test_large_arrays_come_through_memory_while_there_is_room(room):
+    sent = [np.arange(LARGE), np.arange(5), np.arange(2.0 * LARGE).reshape(2, -1).T]
+    ours, theirs = handed_over(room * 8 * LARGE)
+    with ours, theirs:
+        sender = threading.Thread(target=theirs.send, args=({}, sent, 60))
+        sender.start()
+        _, arrived = ours.receive(60)
+        sender.join()
+    assert all(map(same, arrived, sent))
+    # What lies in memory that somebody else can write to belongs to the mapping.
+    assert [_is_mapped(array) for array in arrived] == [room >= 1, False, room >= 3]
+
+
+def _is_mapped(array):
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array.obj if isinstance(array, memoryview) else array, mmap.mmap)
+
+
+def test_our_own_arrays_go_through_the_socket():
+    ours, theirs = handed_over(8 * LARGE)
+    with ours, theirs:
+        sender = threading.Thread(target=ours.send, args=({}, [np.arange(LARGE)], 60))
+        sender.start()
+        _, [arrived] = theirs.receive(60)
+        sender.join()
+    assert not _is_mapped(arrived) and same(arrived, np.arange(LARGE))
+
+
+@pytest.mark.parametrize("place", [-4096, 1, 8 * LARGE, 1 << 62, "0", None, True, 0.0, [0]])
+def test_a_place_outside_of_the_memory_is_refused(place):
+    ours, theirs = handed_over(8 * LARGE)
+    with ours, theirs:
+        header = json.dumps([{}, [["<i8", [LARGE], place]]]).encode()
+        theirs._sock.sendall(protocol.PREFIX.pack(len(header), 0) + header)
+        with pytest.raises(ProtocolError):
+            ours.receive(60)
+
+
+def test_no_two_arrays_are_read_from_the_same_place():
+    ours, theirs = handed_over(8 * LARGE)
+    with ours, theirs:
+        header = json.dumps([{}, [["<i8", [LARGE], 0]] * 2]).encode()
+        theirs._sock.sendall(protocol.PREFIX.pack(len(header), 0) + header)
+        with pytest.raises(ProtocolError):
+            ours.receive(60)
+
+
+def test_nobody_can_take_memory_away_that_is_being_read():
+    ours, theirs = handed_over(8 * LARGE)
+    with ours, theirs, pytest.raises(PermissionError):
+        os.ftruncate(theirs._outgoing.fd, 0)
 
 
 def test_silence_is_a_timeout():

@@ -59,7 +59,9 @@ def test_nothing_but_the_runtime_is_there(session):
             """
             import json
             class Text(str): __repr__ = str.__str__
-            Text(json.dumps({place: sorted(os.listdir(place)) for place in ("/", "/home", "/course", "/tmp", "/etc")}))
+            places = "/", "/home", "/course", "/tmp", "/etc"
+            found = {place: sorted(os.listdir(place)) for place in places}
+            Text(json.dumps(found | {"/sys": [place for place, _, files in os.walk("/sys") if files]}))
             """,
         )
     )
@@ -69,8 +71,9 @@ def test_nothing_but_the_runtime_is_there(session):
     assert {"passwd", "group"} <= set(found["/etc"]) <= {
         "passwd", "group", "hosts", *bubblewrap.SETTINGS_OF_THE_SYSTEM,
     }  # fmt: skip
+    assert all(place.startswith(bubblewrap.HUGE_PAGES) for place in found["/sys"])
     above = {Path(path).parts[1] for path in (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix))}
-    system = {"usr", "etc", "proc", "dev", "tmp", "home", "course", *bubblewrap.SYSTEM_FOLDERS}
+    system = {"usr", "etc", "proc", "dev", "tmp", "home", "course", "sys", *bubblewrap.SYSTEM_FOLDERS}
     assert set(found["/"]) <= system | above
 
 

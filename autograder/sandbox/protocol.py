@@ -4,11 +4,14 @@ A frame is a JSON header and the raw bytes of the arrays that the header mention
 nothing that arrives is ever executed or unpickled: an array is its bytes, a shape and a numeric dtype. Whatever
 does not fit that description is a ``ProtocolError``, since the other end may be under a student's control.
 
-A frame on the wire: length of the header (4 bytes, big-endian), length of the body (8), header, body.
+A frame on the wire: length of the header (4 bytes, big-endian), length of the body (8), header, body. The header is the
+message and a list that has the dtype and the shape of each array and, where its bytes are not in the body but in
+memory that the two ends share, their place there.
 """
 
 import json
 import math
+import os
 import re
 import socket
 import struct
@@ -16,6 +19,7 @@ import time
 
 import numpy as np
 
+from autograder.sandbox.memory import AVAILABLE, SharedMemory
 from cnnkit.calling import Outcome, Problem, Unreadable
 from cnnkit.cases import LAYOUTS, Case
 
@@ -25,6 +29,10 @@ MAX_BODY = 1 << 30
 MAX_DEPTH = 12
 ALIGNED = 64
 """The header is filled up to a multiple of this, so that the arrays after it can be used where they are received."""
+SHARED_FROM = 1 << 20
+"""Bytes from which on an array goes through shared memory, where there is any."""
+JOINED = 1 << 16
+"""Bytes up to which arrays are sent in one piece with the header."""
 MAX_TEXT = 4000
 KINDS = frozenset({"array", "scalar", "tuple", "list", "dict", "unreadable"})
 RESULTS = frozenset({"array", "tuple", "unreadable"})
@@ -45,20 +53,30 @@ class Channel:
 
     Args:
         sock: a connected Unix stream socket; the channel owns it from now on.
+        outgoing: a SharedMemory through which large arrays go, or None.
     """
 
-    def __init__(self, sock):
+    def __init__(self, sock, outgoing=None):
         self._sock = sock
+        self._outgoing = outgoing
+        self._incoming = None
 
     @classmethod
-    def pair(cls):
-        return tuple(map(cls, socket.socketpair()))
+    def pair(cls, shared=0):
+        """Our end and theirs, through whose ``shared`` bytes of memory large arrays come."""
+        ours, theirs = map(cls, socket.socketpair())
+        if shared and AVAILABLE:
+            theirs._outgoing = SharedMemory.create(shared)
+            ours._incoming = SharedMemory(os.dup(theirs._outgoing.fd))
+        return ours, theirs
 
     def fileno(self):
         return self._sock.fileno()
 
     def close(self):
         self._sock.close()
+        for memory in filter(None, (self._incoming, self._outgoing)):
+            memory.close()
 
     def __enter__(self):
         return self
@@ -73,15 +91,21 @@ class Channel:
             Closed: where nobody listens any more.
             TimeoutError: when it took longer than ``seconds``.
         """
-        chunks = [np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays]
-        layout = [[array.dtype.str, list(array.shape)] for array in arrays]
+        chunks, layout = [], []
+        for array in arrays:
+            place = self._outgoing.write(array) if self._outgoing and array.nbytes >= SHARED_FROM else None
+            layout.append([array.dtype.str, list(array.shape), *([] if place is None else [place])])
+            if place is None:
+                chunks.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         header = json.dumps([message, layout]).encode()
         header += b" " * (-len(header) % ALIGNED)
         body = sum(chunk.nbytes for chunk in chunks)
         self._sock.settimeout(seconds)
+        parts = PREFIX.pack(len(header), body) + header, *chunks
         try:
-            for chunk in (PREFIX.pack(len(header), body) + header, *chunks):
-                self._sock.sendall(chunk)
+            # The other end wakes up for each.
+            for part in parts if body > JOINED else [b"".join(parts)]:
+                self._sock.sendall(part)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed from error
 
@@ -101,7 +125,7 @@ class Channel:
         header, body = frame[:header_size].tobytes(), frame[header_size:]
         try:
             message, layout = json.loads(header)
-            arrays = _read_arrays(layout, body)
+            arrays = _read_arrays(layout, body, self._incoming)
         except (ValueError, TypeError, RecursionError, OverflowError) as error:
             raise ProtocolError(f"an unreadable message: {error}") from error
         if not isinstance(message, dict):
@@ -109,17 +133,18 @@ class Channel:
         return message, arrays
 
     def send_channel(self, other):
-        """Hand the other process an end of another channel."""
+        """Hand the other process an end of another channel, with its shared memory."""
+        fds = [other.fileno(), *([other._outgoing.fd] if other._outgoing else [])]
         try:
-            socket.send_fds(self._sock, [b"+"], [other.fileno()])
+            socket.send_fds(self._sock, [b"+"], fds)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed from error
 
     def receive_channel(self):
-        data, fds, _, _ = socket.recv_fds(self._sock, 1, 1)
-        if not data or len(fds) != 1:
+        data, fds, _, _ = socket.recv_fds(self._sock, 1, 2)
+        if not data or not fds:
             raise Closed
-        return Channel(socket.socket(fileno=fds[0]))
+        return Channel(socket.socket(fileno=fds[0]), SharedMemory(fds[1]) if fds[1:] else None)
 
     def _exactly(self, size, deadline):
         # Not zeroed, so that a claim of a gigabyte that never comes costs no memory.
@@ -139,23 +164,32 @@ class Channel:
         return buffer
 
 
-def _read_arrays(layout, body):
+def _read_arrays(layout, body, memory):
     arrays, start = [], 0
-    for kind, shape in layout:
+    for kind, shape, *place in layout:
         if not NUMERIC.fullmatch(kind):
             raise ValueError(f"an array of dtype {kind[:20]!r}")
         if len(shape) > 32 or not all(type(side) is int and 0 <= side < 1 << 40 for side in shape):
             raise ValueError("a shape that cannot be")
         dtype = np.dtype(kind)
-        stop = start + math.prod(shape) * dtype.itemsize
-        if stop > body.nbytes:
+        size = math.prod(shape) * dtype.itemsize
+        if place:
+            data = _shared(memory, *place, size)
+        elif start + size > body.nbytes:
             raise ValueError("an array that is longer than its bytes")
-        array = np.frombuffer(body[start:stop], dtype).reshape(shape)
+        else:
+            data, start = body[start : start + size], start + size
+        array = np.frombuffer(data, dtype).reshape(shape)
         arrays.append(array if array.flags.aligned else array.copy())
-        start = stop
     if start != body.nbytes:
         raise ValueError("bytes that belong to no array")
     return arrays
+
+
+def _shared(memory, place, size):
+    if memory is None or type(place) is not int:
+        raise ValueError("an array that is nowhere")
+    return memory.read(place, size)
 
 
 def pack(value, arrays):

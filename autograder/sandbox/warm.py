@@ -23,6 +23,7 @@ student's cell has written to the channel:
 
 import argparse
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -122,7 +123,10 @@ def load(imports, units, names):
             EXERCISES[name].prepare()
     draw_once()
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+        compute_once(sys.modules["torch"])
+    # What a collection looks at it writes to, and every fork would copy all of it.
+    gc.collect()
+    gc.freeze()
     return failed
 
 
@@ -135,6 +139,13 @@ def draw_once():
     plt.close("all")
     # Set by matplotlib where it cannot write: a folder of this process, which no session sees.
     os.environ.pop("MPLCONFIGDIR", None)
+
+
+def compute_once(torch):
+    """Use torch on one thread, so that what it sets up on first use is set up once."""
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        torch.nn.Linear(4, 1)(torch.nn.Conv2d(1, 1, 1)(torch.zeros(1, 1, 2, 2)).flatten(1))
 
 
 def session(channel, shell, folder):
@@ -223,7 +234,8 @@ def reseed():
     random.seed(SEED)
     np.random.seed(SEED)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(SEED)
+        # torch.manual_seed would write down for every accelerator where it was called from, in ten milliseconds.
+        sys.modules["torch"].default_generator.manual_seed(SEED)
 
 
 def end(pid, others):

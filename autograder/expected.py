@@ -1,0 +1,105 @@
+"""What the exercises expect, computed once for all workers of a machine and mapped into the memory of each.
+
+It lies in files of a folder that is the grader's own and ends with the run. No student's process sees that folder.
+"""
+
+import contextlib
+import fcntl
+import functools
+import mmap
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnnkit import exercises, verdict
+from cnnkit.verdict import Expected
+
+ALIGNED = 64
+"""Arrays begin at a multiple of this."""
+
+
+class Shelf:
+    """Expected results in a folder that several workers use at once.
+
+    Args:
+        folder: where the files are; readable by the grader alone.
+        seed: what the cases are drawn from.
+    """
+
+    def __init__(self, folder, seed):
+        self._folder = Path(folder)
+        self._seed = seed
+        self._held = {}
+
+    def get(self, name):
+        """The ``verdict.Expected`` of an exercise."""
+        if name not in self._held:
+            cases, outcomes = self._once(name, lambda: self._compute(name))
+            self._held[name] = _Shelved(exercises.get(name), cases, outcomes, shelf=self)
+        return self._held[name]
+
+    def prepare(self, names):
+        """Compute what is not there yet, leaving out what another worker is about to compute."""
+        for name in names:
+            with contextlib.suppress(BlockingIOError), self._locked(name, fcntl.LOCK_NB) as path:
+                if not path.exists():
+                    _write(path, self._compute(name))
+
+    def mistakes(self, expected):
+        """What the known bugs answer, as ``Expected.mistakes`` has it."""
+        exercise = expected.exercise
+        alone = Expected(exercise, expected.cases, expected.outcomes)
+        answers = self._once(f"{exercise.name}-mistakes", lambda: [outcomes for _, outcomes in alone.mistakes])
+        bugs = [bug for bug in exercise.bugs for _ in bug.answers]
+        return list(zip(bugs, answers, strict=True))
+
+    def _compute(self, name):
+        expected = verdict.expect(name, self._seed)
+        return expected.cases, expected.outcomes
+
+    def _once(self, name, compute):
+        with self._locked(name) as path:
+            if not path.exists():
+                _write(path, compute())
+        return _read(path)
+
+    @contextlib.contextmanager
+    def _locked(self, name, how=0):
+        """The path of a file that nobody else will write in the meantime."""
+        path = self._folder / f"{self._seed}-{name}"
+        with open(f"{path}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | how)
+            yield path
+
+
+@dataclass(frozen=True)
+class _Shelved(Expected):
+    shelf: Shelf | None = None
+
+    @functools.cached_property
+    def mistakes(self):
+        return self.shelf.mistakes(self)
+
+
+def _write(path, value):
+    """Write a value, its arrays into a file of their own."""
+    buffers, places = [], []
+    pickled = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    with open(f"{path}.arrays", "wb") as file:
+        for buffer in buffers:
+            file.write(bytes(-file.tell() % ALIGNED))
+            places.append((file.tell(), file.write(buffer.raw())))
+    beside = Path(f"{path}.new")
+    beside.write_bytes(pickle.dumps((pickled, places)))
+    os.replace(beside, path)
+
+
+def _read(path):
+    """The value, its arrays read-only where they lie in the file."""
+    pickled, places = pickle.loads(path.read_bytes())
+    held = memoryview(b"")
+    if any(size for _, size in places):
+        with open(f"{path}.arrays", "rb") as file:
+            held = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return pickle.loads(pickled, buffers=[held[start : start + size] for start, size in places])
