@@ -47,14 +47,16 @@ class LocalPool:
 
     Args:
         size: number of workers.
+        first: a job that each does before any other, to get ready; its reply is nobody's.
     """
 
-    def __init__(self, size):
+    def __init__(self, size, first=None):
+        self._first = first
         self._context = multiprocessing.get_context("forkserver")
         self._scratch = tempfile.mkdtemp(prefix="grading-")
         self._waiting = collections.deque()
         self._failed_starts = 0
-        self._workers = [_Worker(self._context, self._scratch) for _ in range(size)]
+        self._workers = [self._begin(core) for core in _cores(size)]
 
     def __enter__(self):
         return self
@@ -101,6 +103,9 @@ class LocalPool:
         self._hand_out()
         return done
 
+    def _begin(self, core):
+        return _Worker(self._context, core, (self._scratch, self._first))
+
     def _hand_out(self):
         for each in self._workers:
             if self._waiting and each.ready and each.task is None:
@@ -111,7 +116,7 @@ class LocalPool:
 
     def _replace(self, lost):
         lost.end()
-        self._workers[self._workers.index(lost)] = _Worker(self._context, self._scratch)
+        self._workers[self._workers.index(lost)] = self._begin(lost.core)
         if not lost.ready:
             self._failed_starts += 1
             if self._failed_starts >= MAX_DEATHS:
@@ -125,14 +130,29 @@ class LocalPool:
         return []
 
 
-class _Worker:
-    """A process, the connection to it, whether it has said that it is ready, and the task that it has or None."""
+def _cores(size):
+    """A core for each of ``size`` workers where they are as many as the cores, else None for each.
 
-    def __init__(self, context, scratch):
+    A worker and its sandbox take turns, hundreds of times for a submission: it is faster if neither wakes another core.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return cores if len(cores) == size else [None] * size
+
+
+class _Worker:
+    """A process, the connection to it, whether it has said that it is ready, and the task that it has or None.
+
+    Args:
+        core: the only one that it may use, or None for any.
+        arguments: more of ``_serve``.
+    """
+
+    def __init__(self, context, core, arguments):
+        self.core = core
         self.connection, theirs = context.Pipe()
         self.ready = False
         self.task = None
-        self.process = context.Process(target=_serve, args=(theirs, scratch), daemon=False)
+        self.process = context.Process(target=_serve, args=(theirs, core, *arguments), daemon=False)
         self.process.start()
         theirs.close()
 
@@ -144,13 +164,17 @@ class _Worker:
             self.process.join()
 
 
-def _serve(connection, scratch):
+def _serve(connection, core, scratch, first):
     """What a worker's process does until the other end hangs up."""
-    tempfile.tempdir = scratch
+    tempfile.tempdir = worker.folder = scratch
+    if core is not None:
+        os.sched_setaffinity(0, {core})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
     signal.signal(signal.SIGTERM, lambda *_: _leave())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
+        if first:
+            worker.work(first)
         connection.send_bytes(b"")
         while True:
             connection.send_bytes(worker.work(connection.recv_bytes()))

@@ -48,6 +48,15 @@ def source_path(unit, root=ROOT):
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """A unit: the author's notebook, the text of its skeleton, what its answers may use."""
+
+    source: nbformat.NotebookNode
+    skeleton: str
+    allowed: dict
+
+
+@dataclass(frozen=True)
 class Job:
     """A submission that has to be scored: the key of its result, and what a worker needs."""
 
@@ -159,10 +168,13 @@ class Run:
         seed = gradebook.secret_seed(self.output) if self.seed is None else self.seed
         settings = worker.Settings(seed, self.isolation, self.limits)
         summary = Summary(strays=strays)
-        with self._workers() as workers, Book(self._url, self._config) as book:
-            units_there = self._prepare_units(sorted({s.unit for s in submissions}), book)
+        lessons = self._read_units(dict.fromkeys(s.unit for s in submissions))
+        first = worker.pack(None, next(iter(lessons.values())).skeleton, {}, settings)
+        with Book(self._url, self._config) as book, self._workers(first) as workers:
+            for unit, lesson in lessons.items():
+                book.add_unit(unit, lesson.source)
             writer = _Writer(self.output, book, journal, full_names(self.submitted))
-            source = _Jobs(submissions, units_there, settings, journal, self.regrade, writer)
+            source = _Jobs(submissions, lessons, settings, journal, self.regrade, writer)
             try:
                 self._score(workers, source, writer, len(submissions), summary)
             finally:
@@ -172,25 +184,25 @@ class Run:
             publish(self.output, book, journal, summary, self.feedback)
         return summary
 
-    def _workers(self):
+    def _workers(self, first):
         if self.scheduler:
             from autograder.cluster import Cluster  # Dask is loaded where it is asked for
 
             return Cluster(self.scheduler)
-        pool.start_server()
-        return pool.LocalPool(self.jobs)
+        return pool.LocalPool(self.jobs, first)
 
-    def _prepare_units(self, names, book):
-        """``{name: (text of the skeleton, what its answers may use)}``; the gradebook gets to know the units."""
+    def _read_units(self, names):
+        """``{name: Lesson}``; meanwhile the process that workers come from gets ready."""
+        if not self.scheduler:
+            pool.start_server()
         build.write_sources(self.root, names)
-        units = {}
+        lessons = {}
         for name in names:
             source = build.source_notebook(source_path(name, self.root))
-            book.add_unit(name, source)
             skeleton = build.student_notebook(source)
             checked = filter(None, map(ingest.check_name, skeleton.cells))
-            units[name] = nbformat.writes(skeleton), flags.used_by(source, list(checked))
-        return units
+            lessons[name] = Lesson(source, nbformat.writes(skeleton), flags.used_by(source, list(checked)))
+        return lessons
 
     def _score(self, workers, source, writer, total, summary):
         """Keep the workers busy, and hand what comes back to the writer."""
@@ -276,9 +288,9 @@ def report_again(output, db=None):
 class _Jobs:
     """The submissions that have to be scored, read one at a time; refuses and skips the others on the way."""
 
-    def __init__(self, submissions, units, settings, journal, regrade, writer):
+    def __init__(self, submissions, lessons, settings, journal, regrade, writer):
         self._submissions = submissions
-        self._units = units
+        self._lessons = lessons
         self._settings = settings
         self._grader = grader_digest()
         self._journal = journal
@@ -302,8 +314,8 @@ class _Jobs:
         """The Job, or None where its result is known already."""
         unit = submission.unit
         data = ingest.load(submission.path)
-        skeleton, allowed = self._units[unit]
-        name = key(submission.student, unit, data, skeleton, self._settings, self._grader)
+        lesson = self._lessons[unit]
+        name = key(submission.student, unit, data, lesson.skeleton, self._settings, self._grader)
         if self._journal.has_refused(name, submission.student, unit) and not self._regrade:
             return None
         if name in self._journal and not self._regrade:
@@ -312,7 +324,7 @@ class _Jobs:
             if not self._writer.has(submission, name):
                 self._writer.again(submission, name)
             return None
-        return Job(submission, name, worker.pack(data, skeleton, allowed, self._settings))
+        return Job(submission, name, worker.pack(data, lesson.skeleton, lesson.allowed, self._settings))
 
 
 class _Writer:

@@ -16,6 +16,7 @@ from small_course import UNIT, write_unit
 from autograder import build, cluster, pool, worker
 from autograder.errors import GradingError, UsageError
 from autograder.run import Run
+from autograder.sandbox import processes
 
 pytestmark = pytest.mark.xdist_group("grading")
 
@@ -79,6 +80,29 @@ def test_jobs_come_back_with_their_tickets(job):
             workers.submit(ticket, job(answer=RIGHT if ticket < "d" else "practice = 3"))
         replies = drain(workers, 5)
     assert {ticket: score(reply) for ticket, reply in replies.items()} == {"a": 1, "b": 1, "c": 1, "d": 0, "e": 0}
+
+
+def test_workers_get_ready_before_they_say_so(skeleton):
+    first = worker.pack(None, skeleton, {}, worker.Settings(seed=3))
+    with pool.LocalPool(1, first) as workers:
+        [each] = workers._workers
+        while not each.ready:
+            workers.wait(1)
+        assert Path(workers._scratch, "3-practice").is_file()
+        assert [pid for pid in processes.descendants(each.process.pid) if "bwrap" in processes.status(pid, "Name")]
+
+
+def test_a_worker_and_its_sandbox_keep_to_a_core_where_there_is_one_for_each(job):
+    cores = os.sched_getaffinity(0)
+    with pool.LocalPool(len(cores), job()) as workers:
+        while not all(each.ready for each in workers._workers):
+            workers.wait(1)
+        kept = [
+            {core for process in {pid, *processes.descendants(pid)} for core in os.sched_getaffinity(process)}
+            for pid in (each.process.pid for each in workers._workers)
+        ]
+    assert [len(core) for core in kept] == [1] * len(cores)
+    assert set.union(*kept) == cores
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_job_done_again(job):
