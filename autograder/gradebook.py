@@ -18,6 +18,7 @@ import sqlalchemy
 from nbformat.v4 import new_notebook
 from nbgrader.api import (
     Assignment,
+    Base,
     Comment,
     Grade,
     Gradebook,
@@ -27,6 +28,7 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.converters import GenerateAssignment
+from nbgrader.dbutil import ALEMBIC_DIR
 from nbgrader.preprocessors import AssignLatePenalties, InstantiateTests
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, parse_utc
 from sqlalchemy.engine import make_url
@@ -92,6 +94,7 @@ class Book:
         self._config = config or course_config()
         self._late = None  # in a batch: what it has written so far
         with self._errors():
+            _create(self.url)
             self._book = Gradebook(self.url, self._config.CourseDirectory.course_id)
 
     def __enter__(self):
@@ -267,6 +270,19 @@ class Book:
             raise GradebookError(f"the gradebook {where} cannot be used: {_first_line(error)}") from error
         except RuntimeError as error:  # nbgrader's, about cells that were added or removed
             raise GradebookError(f"{_first_line(error)}; grade into another folder") from error
+
+
+def _create(url):
+    """Make nbgrader's tables where there are none; it would start a program to be told the version of their layout."""
+    engine = sqlalchemy.create_engine(url)
+    with contextlib.closing(engine.connect()) as connection, connection.begin():
+        if not sqlalchemy.inspect(connection).get_table_names():
+            from alembic.migration import MigrationContext
+            from alembic.script import ScriptDirectory
+
+            Base.metadata.create_all(connection)
+            MigrationContext.configure(connection).stamp(ScriptDirectory(ALEMBIC_DIR), "head")
+    engine.dispose()
 
 
 def make_safe(url):

@@ -1,5 +1,6 @@
 """Grading a class, from the command line to the gradebook: real processes, a real gradebook, nbgrader itself."""
 
+import contextlib
 import csv
 import json
 import os
@@ -456,6 +457,25 @@ def test_a_time_that_is_no_file_is_none(tmp_path):
     (tmp_path / "timestamp.txt").unlink()
     (tmp_path / "timestamp.txt").symlink_to("/dev/zero")
     assert gradebook.read_timestamp(tmp_path) is None
+
+
+def test_a_new_gradebook_is_the_one_that_nbgrader_makes(tmp_path, monkeypatch):
+    nbgraders = Gradebook(gradebook.sqlite_url(tmp_path))
+    with contextlib.closing(nbgraders), sqlite3.connect(tmp_path / "gradebook.db") as made:
+        theirs = _layout(made)
+    monkeypatch.setenv("PATH", "")  # where nbgrader finds no alembic
+    (tmp_path / "ours").mkdir()
+    with gradebook.Book(gradebook.sqlite_url(tmp_path / "ours")):
+        pass
+    with sqlite3.connect(tmp_path / "ours" / "gradebook.db") as made:
+        assert _layout(made) == theirs
+
+
+def _layout(database):
+    """The tables with their columns, and which version of the layout it is said to be."""
+    tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+    columns = {name: [row[1:4] for row in database.execute(f"pragma table_info({name})")] for name in tables}
+    return columns, database.execute("select version_num from alembic_version").fetchall()
 
 
 def test_full_names_from_the_collection_are_in_the_gradebook(grade, notebook, tmp_path):
