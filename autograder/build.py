@@ -24,12 +24,11 @@ from nbgrader.preprocessors import InstantiateTests, SaveCells
 from nbgrader.utils import compute_checksum, is_grade, is_solution
 
 from autograder import percent
+from autograder.errors import BuildError
 from autograder.nbgrader_config import ROOT, course_config
-from autograder.percent import BuildError
 from cnnkit import exercises
 
 __all__ = [
-    "BuildError",
     "build",
     "compact",
     "prove_demo_free",

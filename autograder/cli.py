@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from autograder import pool
 from autograder.errors import AutograderError, GradingError, UsageError
 from cnnkit import options
 
@@ -26,14 +27,10 @@ class Group(click.Group):
     """Turns the errors that a command may end in into one line and an exit status."""
 
     def invoke(self, context):
-        from autograder.percent import BuildError
-
         try:
             return super().invoke(context)
         except AutograderError as error:
             _fail(error.status, error)
-        except BuildError as error:
-            _fail(2, error)
         except OSError as error:
             if error.errno == errno.EPIPE:  # click's: nobody reads what is printed
                 raise
@@ -174,6 +171,8 @@ def grade(
     """
     if os.name != "posix":
         raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
+    if not scheduler:
+        pool.start_server()
     from autograder.run import Run, check_units
     from autograder.sandbox import Limits
 

@@ -9,6 +9,10 @@ class UsageError(AutograderError):
     """Something was asked for that is not there."""
 
 
+class BuildError(AutograderError):
+    """A unit that cannot be released as it stands: one line that names the file and the cell."""
+
+
 class GradebookError(AutograderError):
     """The gradebook, or what is kept beside it, cannot be used."""
 

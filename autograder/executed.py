@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from autograder import build
-from autograder.build import BuildError
+from autograder.errors import BuildError
 from autograder.nbgrader_config import ROOT
 
 SECONDS_A_CELL = 300

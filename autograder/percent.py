@@ -17,6 +17,8 @@ from pathlib import Path
 import jupytext
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from autograder.errors import BuildError
+
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
 KINDS = ("solution", "check", "written")
 # The others are read by the site's builder.
@@ -24,10 +26,6 @@ TAGS = {"demo", "hide-cell", "hide-input", "hide-output", "remove-cell", "remove
 OPTIONS = {*KINDS, "points", "tags"}
 # Written by jupytext itself on reading, about the blank lines of the file.
 NOISE = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
-
-
-class BuildError(Exception):
-    """A unit that cannot be released as it stands: one line that names the file and the cell."""
 
 
 def mark(cell):

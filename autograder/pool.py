@@ -12,7 +12,6 @@ import threading
 from dataclasses import dataclass
 from multiprocessing import forkserver
 
-from autograder import worker
 from autograder.errors import GradingError
 
 MAX_DEATHS = 3
@@ -20,14 +19,14 @@ MAX_DEATHS = 3
 
 
 def start_server():
-    """Start the process that workers are forked from, with everything imported; it gets ready by itself.
+    """Start the process that workers are forked from; it imports everything by itself, which takes it some seconds.
 
     Raises:
         errors.GradingError: where the folder for temporary files has too long a name for the server's socket.
     """
     # One thread each: there are as many workers as cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    forkserver.set_forkserver_preload([__name__, "torch"])
+    forkserver.set_forkserver_preload([__name__, "autograder.worker", "torch"])
     try:
         forkserver.ensure_running()
     except OSError as error:
@@ -166,11 +165,13 @@ class _Worker:
 
 def _serve(connection, core, scratch, first):
     """What a worker's process does until the other end hangs up."""
+    from autograder import worker  # this module is loaded first of all, to start the server
+
     tempfile.tempdir = worker.folder = scratch
     if core is not None:
         os.sched_setaffinity(0, {core})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
-    signal.signal(signal.SIGTERM, lambda *_: _leave())
+    signal.signal(signal.SIGTERM, lambda *_: _leave(worker))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         if first:
@@ -179,7 +180,7 @@ def _serve(connection, core, scratch, first):
         while True:
             connection.send_bytes(worker.work(connection.recv_bytes()))
     except (EOFError, OSError):
-        _leave()
+        _leave(worker)
 
 
 def _leave_with_parent():
@@ -187,6 +188,6 @@ def _leave_with_parent():
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _leave():
+def _leave(worker):
     worker.close()
     os._exit(0)

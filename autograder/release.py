@@ -20,7 +20,7 @@ import nbformat
 from nbgrader.utils import is_solution
 
 from autograder import build, percent
-from autograder.errors import AutograderError
+from autograder.errors import AutograderError, BuildError
 from autograder.gradebook import SEED_FILE
 from autograder.nbgrader_config import ROOT
 
@@ -212,7 +212,7 @@ class Scanner:
         if source:
             try:
                 build.refuse_leaks(nb, source, "")
-            except build.BuildError as error:
+            except BuildError as error:
                 yield str(error).lstrip(":, ")
         yield from self._solutions(_joined("\n".join(cell.source for cell in nb.cells).splitlines()))
 

@@ -131,7 +131,7 @@ class Run:
             A Summary.
 
         Raises:
-            errors.AutograderError, build.BuildError
+            errors.AutograderError
         """
         self._check_arguments()
         units = self.units or tuple(build.units(self.root))

@@ -29,7 +29,7 @@ def lines(unit, device="cpu", root=ROOT):
     """Yield a Line for each answer to the exercises of a unit.
 
     Raises:
-        build.BuildError: where the unit's source cannot be read.
+        errors.BuildError: where the unit's source cannot be read.
     """
     source = build.source_notebook(source_path(unit, root))
     reference, stub = definitions(source), definitions(build.student_notebook(source))

@@ -18,6 +18,7 @@ from nbgrader.utils import is_grade, is_solution
 from sphinx.cmd.build import build_main
 
 from autograder import build
+from autograder.errors import BuildError
 from autograder.executed import executed
 from autograder.nbgrader_config import ROOT
 from cnnkit import exercises
@@ -208,7 +209,7 @@ def main(folder):
     folder = folder or ROOT / "build" / "site" / "html"
     try:
         status = make(folder, notify=lambda step: click.echo(f"site: {step}"))
-    except build.BuildError as error:
+    except BuildError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
     if status == 0:

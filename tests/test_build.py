@@ -11,7 +11,7 @@ from nbgrader.preprocessors import ClearSolutions
 from small_course import CHECK, HEADER, LESSON, SOLUTION, SOURCE, UNIT, WRITTEN, write_unit
 
 from autograder import build
-from autograder.build import BuildError
+from autograder.errors import BuildError
 from autograder.nbgrader_config import CODE_STUB, TEXT_STUB
 from cnnkit import exercises
 

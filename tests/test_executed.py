@@ -4,7 +4,7 @@ import pytest
 from small_course import SOURCE, UNIT, write_unit
 
 from autograder import executed as module
-from autograder.build import BuildError
+from autograder.errors import BuildError
 from autograder.executed import executed
 
 

@@ -144,8 +144,10 @@ def draw_once():
 def compute_once(torch):
     """Use torch on one thread, so that what it sets up on first use is set up once."""
     torch.set_num_threads(1)
+    nn = torch.nn
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 5)
     with torch.no_grad():
-        torch.nn.Linear(4, 1)(torch.nn.Conv2d(1, 1, 1)(torch.zeros(1, 1, 2, 2)).flatten(1))
+        nn.Sequential(*layers)(torch.zeros(2, 3, 8, 8))
 
 
 def session(channel, shell, folder):
