@@ -172,7 +172,7 @@ def _serve(connection, core, scratch, first):
         os.sched_setaffinity(0, {core})
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator
     signal.signal(signal.SIGTERM, lambda *_: _leave(worker))
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_leave_with_parent, args=(scratch,), daemon=True).start()
     try:
         if first:
             worker.work(first)
@@ -183,8 +183,9 @@ def _serve(connection, core, scratch, first):
         _leave(worker)
 
 
-def _leave_with_parent():
+def _leave_with_parent(scratch):
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    shutil.rmtree(scratch, ignore_errors=True)  # a coordinator that was killed has not
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,11 +1,12 @@
 """The hostile submissions, graded by nbgrader's own ``nbgrader autograde`` and by ours, side by side.
 
-    python benchmarks/hostile.py [NAME...]
+    python benchmarks/hostile.py [NAME...] [--save]
 
 NAME picks rows, "05" or "exits". nbgrader runs each submission alone, in a copy of the course, and is stopped after two
 minutes; it has no sandbox, so what would hurt this machine is left out, and what would reach it finds the copy.
 """
 
+import argparse
 import contextlib
 import os
 import shutil
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "hostile"))
@@ -78,8 +81,19 @@ class Stock:
             process.wait()
 
 
-def main(*names):
-    rows = [row for row in ROWS if not names or any(name in row.student for name in names)]
+TITLE = "Hostile submissions, graded by nbgrader and by ours"
+COLUMNS = ("submission", "wanted", "ours", "nbgrader autograde")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--save", action="store_true", help="keep the table for the site")
+    given = parser.parse_args()
+    rows = [row for row in ROWS if not given.names or any(name in row.student for name in given.names)]
+    if not rows:
+        parser.error(f"no row is called {' or '.join(given.names)}")
+    found = []
     with tempfile.TemporaryDirectory(dir="/tmp") as base, tempfile.TemporaryDirectory(dir="/tmp") as scratch:
         Path(base).chmod(0o755)
         course = Course(Path(base), Path(scratch))
@@ -87,15 +101,22 @@ def main(*names):
         print(f"grading {len(rows)} submissions our way ...", flush=True)
         course.grade()
         ours = {student: sum(scores.values()) for student, scores in course.rows().items()}
-        print(f"ours: {' '.join(word for pair in LIMITS.items() for word in pair)}; nbgrader: {SECONDS} s each")
-        print(f"{'submission':36} {'wanted':>8} {'ours':>8}  nbgrader", flush=True)
         stock = Stock(course)
         for row in rows:
             wanted = "refused" if row.score is None else f"{row.score:g}"
             got = f"{ours[row.student]:g}" if row.student in ours else "refused"
             theirs = "not tried" if row.number in HARMFUL else stock.grade(row.student)
-            print(f"{row.student:36} {wanted:>8} {got:>8}  {theirs}", flush=True)
+            found.append((row.student, wanted, got, theirs))
+            print(*found[-1], sep="  ", flush=True)
+    note = (
+        f"Right work scores 8, work that is right in the first exercise alone 3. Limits of ours: "
+        f"{' '.join(word for pair in LIMITS.items() for word in pair)}; nbgrader, each submission alone: {SECONDS} s. "
+        "Not tried with nbgrader: what would linger on, fill memory or disk, or end other processes."
+    )
+    results.show(TITLE, COLUMNS, found, note)
+    if given.save:
+        results.save("hostile", TITLE, COLUMNS, found, note)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -92,6 +92,35 @@ def test_workers_get_ready_before_they_say_so(skeleton):
         assert [pid for pid in processes.descendants(each.process.pid) if "bwrap" in processes.status(pid, "Name")]
 
 
+ENDLESS = """
+import sys, time
+from autograder import pool
+pool.start_server()
+with pool.LocalPool(1, sys.stdin.buffer.read()) as workers:
+    while not workers._workers[0].ready:
+        workers.wait(1)
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_run_that_is_killed_leaves_no_expected_results(skeleton, tmp_path):
+    run = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with run:
+        run.stdin.write(worker.pack(None, skeleton, {}, worker.Settings(seed=3)))
+        run.stdin.close()
+        assert run.stdout.readline() == b"ready\n"
+        assert list(tmp_path.glob("grading-*/3-practice"))
+        run.kill()
+        assert run.stdout.read() == b""  # the last worker has ended, too
+    assert not list(tmp_path.glob("grading-*"))
+
+
 def test_a_worker_and_its_sandbox_keep_to_a_core_where_there_is_one_for_each(job):
     cores = os.sched_getaffinity(0)
     with pool.LocalPool(len(cores), job()) as workers:
