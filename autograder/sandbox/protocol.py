@@ -65,7 +65,7 @@ class Channel:
     def pair(cls, shared=0):
         """Our end and theirs, through whose ``shared`` bytes of memory large arrays come."""
         ours, theirs = map(cls, socket.socketpair())
-        if shared and AVAILABLE:
+        if shared >= SHARED_FROM and AVAILABLE:
             theirs._outgoing = SharedMemory.create(shared)
             ours._incoming = SharedMemory(os.dup(theirs._outgoing.fd))
         return ours, theirs
