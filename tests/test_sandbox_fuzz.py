@@ -5,7 +5,6 @@ Some hundreds of each here; ``benchmarks/fuzz.py`` tries ten thousand.
 
 import contextlib
 import json
-import socket
 import threading
 
 import nbformat
@@ -24,6 +23,7 @@ from cnnkit.calling import Outcome, Unreadable
 from cnnkit.verdict import Verdict, expect, judge
 
 RIGHT = expect("practice", 11)
+SHARED = 2 * protocol.SHARED_FROM
 
 
 def frame(message, layout=(), body=b""):
@@ -32,19 +32,19 @@ def frame(message, layout=(), body=b""):
 
 
 def received(data):
-    """``(message, arrays)`` that a grader reads from bytes, or None where it refuses them."""
-    ours, theirs = socket.socketpair()
+    """``(message, arrays)`` that a grader reads from bytes, or None where it refuses them; some memory is shared."""
+    ours, theirs = Channel.pair(SHARED)
 
     def send():
         # The reader hangs up on what it refuses. A socket holds less than the largest of these.
-        with ours, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            ours.sendall(data)
+        with theirs, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            theirs._sock.sendall(data)
 
     sender = threading.Thread(target=send)
     sender.start()
     try:
-        with Channel(theirs) as channel:
-            return channel.receive(seconds=5, max_body=1 << 20, max_header=1 << 20)
+        with ours:
+            return ours.receive(seconds=5, max_body=1 << 20, max_header=1 << 20)
     except (ProtocolError, Closed):
         return None
     finally:
@@ -132,6 +132,15 @@ def test_an_array_of_any_description_is_refused_or_read(kind, shape):
             {"outcome": protocol.pack_outcome(Outcome(None), []) | {"value": {"array": 0}}}, [[kind, shape]], bytes(64)
         )
     )
+
+
+places = st.integers(-1, 3).map(lambda n: n * protocol.SHARED_FROM) | st.integers() | junk
+
+
+@given(layout=st.lists(st.tuples(numbers.map(lambda d: d.str), st.lists(st.integers(0, 2**20), max_size=3), places)))
+def test_an_array_at_any_place_of_the_shared_memory_is_refused_or_read(layout):
+    found = received(frame({}, layout))
+    assert found is None or sum(array.nbytes for array in found[1]) <= SHARED
 
 
 @given(outcome=junk, layout=junk, body=st.binary(max_size=32))
