@@ -111,25 +111,34 @@ def name_bug(exercise, rows, mistakes):
     """The known bug that an answer has, or None.
 
     It is the one that equals the answer on most of its wrong cases: on two at least, since one may be an accident, or
-    on the only one in which either is wrong.
+    on the only one in which either is wrong. Nor is it one that has little in common with the answer: where the two are
+    wrong in different ways four times as often as in the same.
 
     Args:
         exercise: its specification.
         rows: ``(case, reference's outcome, student's outcome, Difference or None)`` for each case.
         mistakes: from ``mistaken``.
     """
-    wrong = sum(1 for case, _, got, found in rows if found and not got.error and not case.fast)
-    scalar = not any(True for _, right, *_ in rows for _ in arrays(right.value))
+    wrong = {i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast}
     best, best_rank = None, (0, 0)
     for bug, outcomes in mistakes:
-        equal = sum(1 for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome))
+        same = [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
+        equal, unlike = len(same), len(wrong & outcomes.keys()) - len(same)
         contrary = sum(1 for i in outcomes if not rows[i][3])
-        # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
-        by_accident = scalar and (3 * equal < wrong or contrary > equal)
-        by_accident |= equal == 1 and (wrong > 1 or contrary > 0)
+        by_accident = unlike > 4 * equal or (equal == 1 and (len(wrong) > 1 or contrary > 0))
+        if not any(_is_telling(rows[i][1].value) for i in same):
+            # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
+            by_accident |= 3 * equal < len(wrong) or contrary > equal
         if (equal, -contrary) > best_rank and not by_accident:
             best, best_rank = bug, (equal, -contrary)
     return best
+
+
+def _is_telling(value):
+    """Whether there is more to a result than numbers and booleans."""
+    if isinstance(value, tuple):
+        return any(map(_is_telling, value))
+    return isinstance(value, str | np.ndarray)
 
 
 def _is_bug(exercise, case, right, got, found, bugged):
@@ -139,8 +148,10 @@ def _is_bug(exercise, case, right, got, found, bugged):
     if exercise.judge and found.kind != "value":
         return found.kind == difference(exercise, case, right, bugged).kind
     # A bug is recognised in either precision, unless the dtype is what it is about.
-    about_dtype = difference(exercise, case, right, bugged).kind == "dtype"
-    return compare(bugged.value, got.value, exercise.tolerance(case), any_float=not about_dtype) is None
+    alike, same = (
+        compare(bugged.value, got.value, exercise.tolerance(case), any_float=x) is None for x in (True, False)
+    )
+    return same or (alike and difference(exercise, case, right, bugged).kind != "dtype")
 
 
 def describe(exercise, case):

@@ -184,6 +184,19 @@ def test_a_bug_is_named_when_it_shows_twice(times, named):
     assert evaluate("zero_pad", answer).bug == named
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_bug_that_is_wrong_in_other_ways_as_a_rule_is_not_named(seed):
+    """On a picture that only changes to the right, |gx| is |gx| + |gy|; on all others it is something else."""
+
+    def answer(image):
+        gx, gy, _ = get("sobel").oracle(image)
+        return gx, gy, np.abs(gx)
+
+    result = evaluate("sobel", answer, seed=seed)
+    assert not result.passed
+    assert result.bug is None
+
+
 def test_a_wrong_value_is_shown_with_its_window():
     def wrong(x, w, b, stride=1, pad=0, dilation=1):
         out = get("conv_forward_naive").oracle(x, w, b, stride, pad, dilation)

@@ -319,6 +319,17 @@ def never_shuffles_the_test_set(n, fractions, rng):
     return order[:first], order[first:], np.arange(rest, n)
 
 
+@pytest.mark.parametrize("rate", [1e-4, 0.01, 2.0])
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_an_optimiser_of_ones_own_is_named_whatever_its_rate(kind, rate):
+    def answer(model, loader, optimizer, loss_fn, device):
+        return oracle.train_epoch(model, loader, kind(model.parameters(), lr=rate), loss_fn, device)
+
+    verdict = evaluate("train_epoch", answer)
+    assert verdict.bug == "ignores optimizer"
+    assert "steps should be" in verdict.message
+
+
 def last_batch_dropped(model, loader, optimizer, loss_fn, device):
     batches = [batch for batch in loader if len(batch[0]) == loader.batch_size] or list(loader)
     return oracle.train_epoch(model, batches, optimizer, loss_fn, device)

@@ -254,10 +254,14 @@ class OcclusionMap:
         ),
         Bug(
             "patch off by one",
-            "The patch lies one pixel too far down and to the right. At place (i, j) its first row is i * stride, its "
-            "first column j * stride.",
+            "The patch begins or ends a pixel too early or too late. At place (i, j) its first row is i * stride and "
+            "its first column j * stride, and it has size of each.",
             occlude(places=shifted),
-            (occlude(cover=lambda image, top, left, size: cover_with_zeros(image, top, left, size + 1)),),
+            (
+                occlude(cover=lambda image, top, left, size: cover_with_zeros(image, top, left, size + 1)),
+                occlude(cover=lambda image, top, left, size: cover_with_zeros(image, top, left, size - 1)),
+                occlude(cover=lambda image, top, left, size: cover_with_zeros(image, top + 1, left + 1, size - 1)),
+            ),
         ),
         Bug(
             "last place left out",

@@ -245,7 +245,13 @@ def momentum_cases(rng, make):
         yield make(steps)
 
 
-def momentum_bugs(step):
+def momentum_bugs(step, *turned):
+    """Mistakes about the velocity.
+
+    Args:
+        step: the reference.
+        turned: other answers whose velocity turns round.
+    """
     return (
         Bug("sign", ASCENT_HINT, changed(step, lr=lambda how: -how["lr"])),
         Bug(
@@ -260,6 +266,13 @@ def momentum_bugs(step):
             "beta makes no difference. It is the share of the last step that goes on.",
             changed(step, beta=lambda how: 0.9),
             (changed(step, beta=lambda how: 1), changed(step, beta=lambda how: 1 - how["beta"])),
+        ),
+        Bug(
+            "velocity turned round",
+            "The old velocity comes in with a minus, so that each step takes back what the last one did. A part of it "
+            "goes on: v = beta v - lr g, where only the gradient has a minus.",
+            changed(step, beta=lambda how: -how["beta"]),
+            turned,
         ),
     )
 
@@ -336,15 +349,15 @@ def landscape_cases(rng):
     return momentum_cases(rng, make)
 
 
-def _nesterov(place, decay_at="w"):
-    """Nesterov's step with the gradient of another place: ``place(w, velocity, beta)``, in torch."""
+def _nesterov(place, decay_at="w", sign=1):
+    """Nesterov's step with the gradient at ``place(w, velocity, beta)``, in torch, or with v's sign changed."""
 
     def answer(w, grad_fn, state, lr, beta=0.9, weight_decay=0.0):
         at = array(place(tensor(w), state.get("velocity", 0), beta), w)
         grad = grad_fn(at)
         if decay_at != "w":
             grad, weight_decay = grad + np.asarray(weight_decay, w.dtype) * at, 0.0
-        return ref.momentum_step(w, grad, state, lr, beta, weight_decay)
+        return ref.momentum_step(w, grad, state, lr, sign * beta, weight_decay)
 
     return answer
 
@@ -394,7 +407,7 @@ class NesterovStep:
                 w, grad_fn, state, lr, beta, weight_decay
             ),
         ),
-        *momentum_bugs(ref.nesterov_step),
+        *momentum_bugs(ref.nesterov_step, _nesterov(lambda w, v, beta: w + beta * v, sign=-1)),
         *common_bugs(ref.nesterov_step),
     )
 
@@ -405,13 +418,13 @@ def _from_ahead(w, grad_fn, state, lr, beta, weight_decay):
     return array(tensor(new) + beta * velocity, w), state
 
 
-def _rms(outside=True, rho_on_old=True, root=True, keep=True, correct=False):
+def _rms(outside=True, rho_on_old=True, root=True, keep=True, correct=False, total=False, first=0.0):
     """RMSprop with a twist."""
 
     def answer(w, grad, state, lr=0.001, rho=0.9, eps=1e-8, weight_decay=0.0):
         g = tensor(grad) + weight_decay * tensor(w)
-        old, t = state.get("square", torch.zeros_like(g)), state.get("t", 0) + 1
-        square = torch.lerp(g * g, old, rho if rho_on_old else 1 - rho)
+        old, t = state.get("square", first * g * g), state.get("t", 0) + 1
+        square = old + g * g if total else torch.lerp(g * g, old, rho if rho_on_old else 1 - rho)
         used = square / (1 - rho**t) if correct else square
         below = used + eps if not root else used.sqrt() + eps if outside else (used + eps).sqrt()
         return array(tensor(w) - lr * g / below, w), {"square": square, "t": t} if keep else {}
@@ -476,6 +489,17 @@ class RmspropStep:
             "no root",
             "You divide by E itself, which is a square. Its root is the size of a typical gradient.",
             _rms(root=False),
+        ),
+        Bug(
+            "sum for average",
+            "Your E is the sum of all squared gradients, which is Adagrad: it only grows, and the steps die away. "
+            "RMSprop forgets: E = rho E + (1 - rho) g^2.",
+            _rms(total=True),
+        ),
+        Bug(
+            "E starts at the first gradient",
+            "In the first step your E is g^2 itself. It starts at 0, so that E is (1 - rho) g^2 after the first step.",
+            _rms(first=1.0),
         ),
         Bug("state not kept", STATE_HINT, _rms(keep=False)),
         Bug(

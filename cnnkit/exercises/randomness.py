@@ -329,6 +329,8 @@ def augment_judge(case, value):
     if images.shape[-1] != SIDE:  # pictures of noise show nothing but this
         return None
     moved = _Moves(_found(stack))
+    if moved.swapped.mean() > 0.2:
+        return Difference("channels swapped", "Channels of a picture changed places: its colours are others now.")
     return {"pictures": _content_fault, "draws": _draw_fault, "moves": _move_fault}[case.group](
         images, stack, again, moved
     )
@@ -357,11 +359,22 @@ def _found(stack):
         return np.stack([bright.sum(-1) @ places, bright.sum(-2) @ places], -1) / bright.sum((-2, -1))[..., None]
 
 
+def _triangle(where, was):
+    """Whether three points have the form of three others, in any size: ``(..., 3, 2)`` to ``(...)``."""
+    sides = lambda points: np.linalg.norm(points - np.roll(points, 1, -2), axis=-1)
+    lengths, expected = sides(where), sides(was)
+    with np.errstate(invalid="ignore"):
+        scale = lengths.sum(-1) / expected.sum()
+        off = np.abs(lengths - scale[..., None] * expected).max(-1)
+        return (off < 0.8) & (scale > 0.4) & (scale < 2.5)
+
+
 class _Moves:
     """How pictures were moved, from where their blobs are now, ``(calls, n, 3, 2)``.
 
     Attributes:
         whole: whether the triangle is still one of that form, of any size, ``(calls, n)``; the others are about these.
+        swapped: whether it would be if the channels changed places.
         flipped: whether it goes round the other way.
         turn: the direction of its first side, in degrees.
         shift: where its centre is, ``(calls, n, 2)``.
@@ -369,12 +382,8 @@ class _Moves:
 
     def __init__(self, where):
         was = np.array(BLOBS)
-        sides = lambda points: np.linalg.norm(points - np.roll(points, 1, -2), axis=-1)
-        lengths, expected = sides(where), sides(was)
-        with np.errstate(invalid="ignore"):
-            scale = lengths.sum(-1) / expected.sum()
-            off = np.abs(lengths - scale[..., None] * expected).max(-1)
-            self.whole = (off < 0.8) & (scale > 0.4) & (scale < 2.5)
+        self.whole = _triangle(where, was)
+        self.swapped = np.any([_triangle(np.roll(where, step, -2), was) for step in (1, 2)], 0)
         first, second = where[..., 1, :] - where[..., 0, :], where[..., 2, :] - where[..., 0, :]
         around = lambda a, b: a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
         self.flipped = np.sign(around(first, second)) != np.sign(around(was[1] - was[0], was[2] - was[0]))
@@ -458,7 +467,7 @@ def _move_fault(images, stack, again, moved):
     return None
 
 
-def augment_with(without="", shared="", channels=False, rng=lambda rng: rng):
+def augment_with(without="", shared="", channels=False, rng=lambda rng: rng, axes=(-2, -1)):
     """Flips, quarter turns and shifts that wrap around, with a twist.
 
     Args:
@@ -466,6 +475,7 @@ def augment_with(without="", shared="", channels=False, rng=lambda rng: rng):
         shared: of which there is one draw for the batch.
         channels: whether each channel has draws of its own.
         rng: which generator to use for the one handed in.
+        axes: along which a picture (C, H, W) is shifted.
     """
 
     def answer(images, given):
@@ -482,7 +492,7 @@ def augment_with(without="", shared="", channels=False, rng=lambda rng: rng):
                 drawn = draw() if channels else drawn
                 moved = plane[..., ::-1] if drawn["flip"] and without != "flip" else plane
                 moved = np.rot90(moved, drawn["turn"], (-2, -1)) if without != "turn" else moved
-                plane[...] = np.roll(moved, drawn["shift"], (-2, -1)) if without != "shift" else moved
+                plane[...] = np.roll(moved, drawn["shift"], axes) if without != "shift" else moved
         return out
 
     return answer
@@ -522,6 +532,13 @@ class Augment:
             "Each channel of a picture moves by itself, so that its colours come apart. The channels are one picture: "
             "one draw for all of them.",
             augment_with(channels=True),
+        ),
+        Bug(
+            "channels swapped",
+            "Your shift moves the channels round as well: in a picture (C, H, W) axis 0 is that of the channels. Shift "
+            "along the last two axes.",
+            augment_with(axes=(0, 1)),
+            (augment_with(axes=(0, 2)),),
         ),
         Bug(
             "the same draws every time",

@@ -112,9 +112,10 @@ def epoch_probe(
         training: the mode that the model is in before each epoch.
 
     Returns:
-        ``(mean loss of the last epoch, all weights and statistics in one array, steps of the optimiser, whether each
+        ``(mean loss of the last epoch, steps of the optimiser, all weights and statistics in one array, whether each
         forward pass was in training mode, accuracy in eval mode afterwards, whether a module that was in training mode
-        is in eval mode now)``, 0 in place of what is not in ``look``.
+        is in eval mode now)``, 0 in place of what is not in ``look``. Where weights moved without the optimiser, it is
+        no matter how: the array holds zeros.
     """
     model = watched_model(x, weights, norm)
     if frozen:
@@ -127,6 +128,7 @@ def epoch_probe(
 
     rule = OPTIMISERS[optimizer]([p for p in model.parameters() if p.requires_grad])
     rule.register_step_post_hook(count)
+    before = nn.utils.parameters_to_vector(model.parameters()).detach()
     loader = loader_of(x, y, size)
     for _ in range(epochs):
         model.train(training)
@@ -135,10 +137,12 @@ def epoch_probe(
     left = training and not all(module.training for module in model.modules())
     watched = next(module for module in model if isinstance(module, Watched))
     modes = all(watched.modes)
-    state = [values.detach().cpu().float().reshape(-1) for values in model.state_dict().values()]
+    state = torch.cat([values.detach().cpu().float().reshape(-1) for values in model.state_dict().values()])
+    if not steps and not torch.equal(before, nn.utils.parameters_to_vector(model.parameters())):
+        state.zero_()
     with torch.no_grad():
         right = model.eval()(torch.tensor(np.ascontiguousarray(x), device=ck.device())).argmax(1).cpu().numpy() == y
-    return only(look, number(mean), torch.cat(state).numpy(), steps, modes, float(right.mean()), left)
+    return only(look, number(mean), steps, state.numpy(), modes, float(right.mean()), left)
 
 
 def only(look, *parts):
@@ -153,7 +157,7 @@ def number(value):
     return value
 
 
-EPOCH_LOOKS = {"steps": (1, 2), "mean": (0,), "mode": (1, 3, 5), "arguments": (0, 1), "twenty pictures": (4,)}
+EPOCH_LOOKS = {"steps": (1, 2), "mean": (0,), "mode": (1, 2, 3, 5), "arguments": (0, 1, 2), "twenty pictures": (4,)}
 
 
 def epoch_cases(rng):
@@ -247,8 +251,8 @@ class TrainEpoch:
     single = LOOSE
     returns = (
         "the mean loss",
+        "the number of the optimizer's steps",
         "weights and statistics after the epoch",
-        "the number of steps",
         "training mode in every forward pass",
         "accuracy afterwards",
         "left in eval mode after training mode",
@@ -557,17 +561,20 @@ def stop_cases(rng):
         yield case("ties", rng.integers(2, 6, 12) / 10, int(rng.integers(1, 4)), bool(rng.integers(2)))
 
 
-def stopping(off=0, give="best", better=lambda loss, best, before: loss < best, stops=True):
-    """Early stopping with a twist: in what counts as better, in when it stops, in what it returns."""
+def stopping(off=0, give="best", better=lambda loss, best, before: loss < best, stops=True, news=None):
+    """Early stopping with a twist: in what counts as better, in when it stops, in what it returns.
+
+    ``news`` is what begins the count anew, where that is not what is better.
+    """
 
     def answer(dev_losses, patience):
         losses = [float(loss) for loss in dev_losses]
         best, waited = 0, 0
         for epoch in range(1, len(losses)):
-            if better(losses[epoch], losses[best], losses[epoch - 1]):
-                best, waited = epoch, 0
-            else:
-                waited += 1
+            loss_best_before = losses[epoch], losses[best], losses[epoch - 1]
+            waited = 0 if (news or better)(*loss_best_before) else waited + 1
+            if better(*loss_best_before):
+                best = epoch
             if stops and waited >= max(patience + off, 1):
                 break
         else:
@@ -610,6 +617,13 @@ class EarlyStop:
             "You compare each loss with the one before it. A loss that falls again after it rose is no news until it "
             "is below the best so far.",
             stopping(better=lambda loss, best, before: loss < before),
+            (stopping(news=lambda loss, best, before: loss < before),),
+        ),
+        Bug(
+            "count not begun anew",
+            "You count all epochs that brought nothing better. patience is for epochs in a row: a better one sets the "
+            "count back to 0.",
+            stopping(news=lambda loss, best, before: False),
         ),
         Bug(
             "counts from 1",

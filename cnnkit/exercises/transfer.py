@@ -236,7 +236,7 @@ def replace_probe(replace, model, head, n_classes, x, look="model"):
 
     Returns:
         What came back, the shape of the scores, what enters the head, the parameters outside it; for "head" the shape
-        alone of these, and whether the layer is new and learns.
+        alone of these, and whether the layer is new, learns, and gives scores.
     """
     network = small_models.build(model, x.shape[1])
     if look == "head":
@@ -253,7 +253,19 @@ def replace_probe(replace, model, head, n_classes, x, look="model"):
         return came_back(returned, network), shape, flat(entered), flat(outside(changed.named_parameters(), head))
     parameters = list(new.parameters())
     is_new = not any(p.shape == old.shape and torch.equal(p, old) for p in parameters)
-    return "the model", shape, flat([]), flat([]), is_new, bool(parameters) and all(p.requires_grad for p in parameters)
+    learns = bool(parameters) and all(p.requires_grad for p in parameters)
+    return "the model", shape, flat([]), flat([]), is_new, learns, gives_scores(changed, new, small_models.tensor(x))
+
+
+def gives_scores(model, head, x):
+    """Whether the model's outputs change their sign with the head's biases, as they would not behind a softmax."""
+    outputs = []
+    with torch.no_grad():
+        for bias in (1.0, -1.0):
+            for p in head.parameters():
+                p.fill_(bias if p.ndim == 1 else 0.0)
+            outputs.append(model(x))
+    return torch.equal(outputs[0], -outputs[1])
 
 
 def put(model, head, new):
@@ -274,6 +286,11 @@ def on_the_model_itself(model, head, n_classes):
 def appended(model, head, n_classes):
     old = model.get_submodule(head)
     return put(model, head, nn.Sequential(old, nn.Linear(old.out_features, n_classes)))
+
+
+def followed_by(last):
+    """A new head with something behind it."""
+    return lambda model, head, n_classes: put(model, head, nn.Sequential(new_layer(model, head, n_classes), last()))
 
 
 def kept_where_it_fits(model, head, n_classes):
@@ -311,6 +328,7 @@ class ReplaceHead:
         "the rest of the model",
         "whether the head is new",
         "whether the head learns",
+        "whether the outputs are scores, which may be negative",
     )
     bugs = (
         Bug(
@@ -345,6 +363,13 @@ class ReplaceHead:
             "no model comes back",
             "The model is as it should be, but nothing is returned. Return the model, so that calls can be chained.",
             lambda model, head, n_classes: ck.oracle.replace_head(model, head, n_classes) and None,
+        ),
+        Bug(
+            "softmax in the head",
+            "Something comes after the new layer. A model gives scores, which may be negative and of any size: the "
+            "softmax is part of the loss, and a ReLU would cut off half of them.",
+            followed_by(lambda: nn.Softmax(dim=1)),
+            (followed_by(nn.ReLU), followed_by(lambda: nn.LogSoftmax(dim=1)), followed_by(nn.Sigmoid)),
         ),
         Bug(
             "one class too many",
