@@ -26,8 +26,8 @@ import rows_of_files
 from hostile_course import LIMITS, UNIT, Course, recorded
 
 ROWS = rows_of_code.ROWS + rows_of_files.ROWS + rows_beyond.ROWS
-HARMFUL = (17, 22, 23, 24, 25, 26, 55)
-"""What would linger on, fill the memory or the disk, or end other processes of this account."""
+HARMFUL = (12, 13, 17, 22, 23, 24, 25, 26, 55)
+"""What would stay in this account's home or libraries, linger on, fill memory or disk, or end other processes."""
 SECONDS = 120
 CONFIG = """\
 from autograder.nbgrader_config import course_config
@@ -51,7 +51,7 @@ class Stock:
     def grade(self, student):
         """What becomes of a submission, in words."""
         place = self.root / "grading" / "submitted" / student
-        shutil.copytree(self.course.submitted / student, place, symlinks=True)
+        subprocess.run(["cp", "-a", self.course.submitted / student, place], check=True)  # pipes, too
         code = self._run([sys.executable, "-m", "nbgrader", "autograde", UNIT, "--student", student])
         scores = recorded(self.root / "grading" / "gradebook.db").get(student, {})
         shutil.rmtree(place)
@@ -111,7 +111,8 @@ def main():
     note = (
         f"Right work scores 8, work that is right in the first exercise alone 3. Limits of ours: "
         f"{' '.join(word for pair in LIMITS.items() for word in pair)}; nbgrader, each submission alone: {SECONDS} s. "
-        "Not tried with nbgrader: what would linger on, fill memory or disk, or end other processes."
+        "Not tried with nbgrader: what would stay in this account's home or libraries, linger on, fill memory or disk, "
+        "or end other processes."
     )
     results.show(TITLE, COLUMNS, found, note)
     if given.save:
