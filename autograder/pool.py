@@ -14,6 +14,8 @@ from multiprocessing import forkserver
 
 from autograder.errors import GradingError
 
+LEAVE_SECONDS = 8
+"""What a worker has to end its sandbox, once it has been told to."""
 MAX_DEATHS = 3
 """Workers that one job may cost; so many in a row that do not get as far as a job, and the run ends."""
 
@@ -190,5 +192,9 @@ def _leave_with_parent(scratch):
 
 
 def _leave(worker):
+    # Once only, and in any case: the signal may have come in the middle of this, or of what holds a lock.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LEAVE_SECONDS)
     worker.close()
     os._exit(0)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -119,6 +120,17 @@ def test_a_run_that_is_killed_leaves_no_expected_results(skeleton, tmp_path):
         run.kill()
         assert run.stdout.read() == b""  # the last worker has ended, too
     assert not list(tmp_path.glob("grading-*"))
+
+
+def test_a_worker_leaves_even_where_its_sandbox_cannot_be_closed():
+    code = """
+        import threading, types
+        from autograder import pool
+        pool.LEAVE_SECONDS = 1
+        pool._leave(types.SimpleNamespace(close=threading.Event().wait))
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=60)
+    assert ended.returncode == -signal.SIGALRM
 
 
 def test_a_worker_and_its_sandbox_keep_to_a_core_where_there_is_one_for_each(job):
