@@ -1,6 +1,8 @@
 """Where student code runs: the protocol, the processes, what comes back and what never goes in."""
 
 import contextlib
+import errno
+import functools
 import json
 import mmap
 import os
@@ -200,6 +202,21 @@ def _is_mapped(array):
     while isinstance(array, np.ndarray):
         array = array.base
     return isinstance(array.obj if isinstance(array, memoryview) else array, mmap.mmap)
+
+
+def test_a_process_that_can_map_no_more_sends_through_the_socket(monkeypatch):
+    monkeypatch.setattr(mmap, "mmap", functools.partial(_fail, OSError(errno.ENOMEM, "no more")))
+    ours, theirs = handed_over(8 * LARGE)
+    with ours, theirs:
+        sender = threading.Thread(target=theirs.send, args=({}, [np.arange(LARGE)], 60))
+        sender.start()
+        _, [arrived] = ours.receive(60)
+        sender.join()
+    assert same(arrived, np.arange(LARGE))
+
+
+def _fail(error, *_, **__):
+    raise error
 
 
 def test_our_own_arrays_go_through_the_socket():

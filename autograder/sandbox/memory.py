@@ -43,7 +43,11 @@ class SharedMemory:
         start = self._end
         if start + array.nbytes > self._size:
             return None
-        np.ndarray(array.shape, array.dtype, self._map(start, array.nbytes))[...] = array
+        try:
+            place = self._map(start, array.nbytes)
+        except OSError:  # the process has mapped as much as it may
+            return None
+        np.ndarray(array.shape, array.dtype, place)[...] = array
         self._end = start + array.nbytes + -array.nbytes % mmap.ALLOCATIONGRANULARITY
         return start
 
