@@ -46,8 +46,8 @@ class Watchdog:
         held = {pid: processes.memory(pid) for pid in self._inside()}
         if sum(held.values()) <= self._memory:
             return
-        # Forks share most of it with the warm process. That takes longer to find out.
-        held = {pid: min(size, processes.own_memory(pid) or size) for pid, size in held.items()}
+        # Forks share most of it with the warm process. That takes longer to find out, and some have ended by then.
+        held = {pid: _share(pid) for pid in held}
         if sum(held.values()) <= self._memory:
             return
         inside = {pid: processes.pid_inside(pid) for pid in held}
@@ -64,3 +64,8 @@ class Watchdog:
     def _watch(self):
         while not self._stopped.wait(INTERVAL):
             self.look()
+
+
+def _share(pid):
+    own = processes.own_memory(pid)
+    return processes.memory(pid) if own is None else own
