@@ -172,7 +172,7 @@ def grade(
     if os.name != "posix":
         raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
     if not scheduler:
-        pool.start_server()
+        pool.start_server()  # gets ready while the rest is loaded
     from autograder.run import Run, check_units
     from autograder.sandbox import Limits
 

@@ -189,12 +189,11 @@ class Run:
             from autograder.cluster import Cluster  # Dask is loaded where it is asked for
 
             return Cluster(self.scheduler)
+        pool.start_server()  # where the command line has not
         return pool.LocalPool(self.jobs, first)
 
     def _read_units(self, names):
-        """``{name: Lesson}``; meanwhile the process that workers come from gets ready."""
-        if not self.scheduler:
-            pool.start_server()
+        """``{name: Lesson}``."""
         build.write_sources(self.root, names)
         lessons = {}
         for name in names:
