@@ -8,7 +8,6 @@ account of the system, without protection from the others.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 here = Path(__file__).resolve().parent
@@ -26,7 +25,7 @@ c.JupyterHub.db_url = f"sqlite:///{hub / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(hub / "cookie_secret")
 c.ConfigurableHTTPProxy.pid_file = str(hub / "proxy.pid")
 local_proxy = here.parent / "build" / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
-if not shutil.which("configurable-http-proxy") and local_proxy.exists():
+if local_proxy.exists():
     c.ConfigurableHTTPProxy.command = [str(local_proxy)]
 
 # Everybody who knows the one password may come in under any name. For a class: PAM, LDAP, OAuth.

@@ -1,12 +1,16 @@
 """What all tests share."""
 
 import os
+import signal
 
 # One thread for each of the processes that run the tests side by side, set before anything loads torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
+
+# A shell tells what it runs in the background to ignore Ctrl-C, and the programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a run pays for imports, and machines differ: time says nothing about these properties.
 settings.register_profile("course", deadline=None)

@@ -353,16 +353,17 @@ def test_set_up_names_a_venv_that_does_not_run(house):
 
 @pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
 def test_a_system_package_that_stays_missing_is_named_and_fails_ci(ci, code, house):
-    for program in ["dpkg-query", "apt-get", "sudo", "npm"]:
+    for program in ["dpkg-query", "apt-get", "sudo", "npm", "configurable-http-proxy"]:
         stand_in(house / "bin" / program, "exit 1")
     result = run("scripts/system-packages", cwd=house, path=house / "bin", CI=ci)
     assert result.returncode == code
     assert "sudo apt-get install chromium" in result.stderr
 
 
-def test_missing_system_packages_are_installed(house):
+def test_missing_system_packages_are_installed_and_a_proxy_that_does_not_run(house):
     stand_in(house / "bin/dpkg-query", 'case "$4" in chromium|node-*) exit 1;; *) printf installed;; esac')
     stand_in(house / "bin/apt-get", f'echo "$@" >> "{house}/calls"')
+    stand_in(house / "bin/configurable-http-proxy", "exit 1")
     stand_in(house / "bin/npm", "exit 1")
     stand_in(house / "bin/id", "echo 0")
     result = run("scripts/system-packages", cwd=house, path=house / "bin", CI="true")
