@@ -165,9 +165,13 @@ class _Program:
         match node:
             case ast.Name(id):
                 return self._aliases.get(id) or (id if id in DYNAMIC else None)
-            case ast.Attribute(value, attr):
-                inside = self._full_name(value)
-                return f"{inside}.{attr}" if inside and inside not in DYNAMIC else None
+            case ast.Attribute():
+                parts = []
+                while isinstance(node, ast.Attribute):
+                    parts.append(node.attr)
+                    node = node.value
+                inside = self._full_name(node)
+                return ".".join([inside, *parts[::-1]]) if inside and inside not in DYNAMIC else None
             case ast.Call(ast.Name("getattr"), [value, ast.Constant(str(attr)), *_]):
                 inside = self._full_name(value)
                 return f"{inside}.{attr}" if inside else None
@@ -233,7 +237,7 @@ def _says_nothing(node):
         return True
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True
-    return isinstance(node, ast.Raise) and "NotImplementedError" in ast.dump(node)
+    return isinstance(node, ast.Raise) and any(getattr(n, "id", "") == "NotImplementedError" for n in ast.walk(node))
 
 
 def _shape(node):
@@ -253,6 +257,8 @@ def _label(node):
             return id if hasattr(builtins, id) or id in ("np", "torch", "F") else "_"
         case ast.Attribute(attr=attr):
             return f".{attr}"
+        case ast.Constant(int(value)):
+            return hex(value)[:80]  # Python writes no decimals of what is longer than some thousand digits
         case ast.Constant(value):
             return repr(value)[:80]
         case ast.arg() | ast.alias():

@@ -30,6 +30,10 @@ FLAGS = {
     "dynamic": ("dynamic", "makes code while it runs, so that reading it says little; no points were taken off"),
     "similar": ("similar", "written like others in the class, whatever the names are; no points were taken off"),
     "differs": ("differs", "did not give the same twice; no points were taken off"),
+    "grader failed": (
+        "grader failed",
+        "the grader has a fault, and could not judge this; tell us, and mark it by hand",
+    ),
     "manual": ("by hand", "a person has set these points"),
     "waiting": ("to read", "an answer that a person still has to read"),
 }

@@ -9,7 +9,7 @@ import nbformat
 from nbformat.v4 import new_output
 
 from autograder import ingest, outputs
-from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Reply, protocol
+from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Questions, Reply, protocol
 from cnnkit import diagnosis, exercises, verdict
 from cnnkit.cases import arrays
 
@@ -33,7 +33,7 @@ class Graded:
         flags: for each exercise, words for the instructor: "missing" (its cell is not in the submission),
             "unwritten" (still the stub), "undefined" (the notebook defines no such function), "timeout", "crash",
             "memory" (it took more than it may), "unreadable" (it sent what no function returns), "differs" (called
-            again with the same, it gave something else).
+            again with the same, it gave something else), "grader failed" (on what it returned).
         seconds: wall time that it took.
     """
 
@@ -64,6 +64,7 @@ class Scorer:
     def __init__(self, seed, isolation="sandbox", limits=None, shelf=None):
         self._shelf = shelf
         self._expect = shelf.get if shelf else functools.cache(functools.partial(verdict.expect, seed=seed))
+        self._ask = functools.cache(lambda name: _Asked.of(self._expect(name)))
         self._sandbox_class = ISOLATION[isolation]
         self._limits = limits or Limits()
         self._sandbox = None
@@ -122,7 +123,7 @@ class Scorer:
             try:
                 while not run.over:
                     with sandbox.session() as session:
-                        run.go(session, self._expect, last_start=not starts_left)
+                        run.go(session, self._ask, last_start=not starts_left)
                 return run
             except Gone:
                 continue
@@ -136,7 +137,7 @@ class Scorer:
         elif reply.problem:
             result = verdict.refused(name, reply.problem, expected.exercise.max_score)
         elif reply.kind == "callable":
-            result = verdict.judge(expected, reply.outcomes)
+            result = self._verdict(expected, reply, flags)
             if diagnosis.is_error(reply.outcomes[0], "NotImplementedError"):
                 flags.append("unwritten")
         else:
@@ -145,6 +146,15 @@ class Scorer:
         flags += [reply.flag] if reply and reply.flag else []
         flags += ["differs"] if name in run.differing else []
         graded.verdicts[name] = result
+
+    def _verdict(self, expected, reply, flags):
+        try:
+            return verdict.judge(expected, reply.outcomes)
+        except Exception as error:  # a fault of the grader's own must cost no more than this exercise
+            flags.append("grader failed")
+            name, points = expected.exercise.name, expected.exercise.max_score
+            message = f"The grader failed on what {name} returned: {type(error).__name__}: {error}"
+            return verdict.refused(name, message, points)
 
     def _sandbox_for(self, imports, names):
         """A sandbox that has what the lesson imports loaded; the last one, where it is for the same lesson."""
@@ -179,7 +189,7 @@ class _Run:
     def __post_init__(self):
         self._deadline = time.monotonic() + self.seconds
 
-    def go(self, session, expect, last_start=False):
+    def go(self, session, ask, last_start=False):
         """Run the cells from the first on in a new session; ``over`` says whether the last one was reached.
 
         Raises:
@@ -190,7 +200,7 @@ class _Run:
             left = self._deadline - time.monotonic()
             try:
                 if name and name not in self.replies:
-                    self.replies[name], differs = self._late(name) if left <= 0 else _check(session, expect(name), left)
+                    self.replies[name], differs = self._late(name) if left <= 0 else ask(name).put_to(session, left)
                     self.differing |= {name} if differs else set()
                 elif self._runs(index, cell) and left <= 0:
                     self.ended[index] = f"not run, since the notebook took {self.seconds:g} s"
@@ -279,25 +289,42 @@ class _Run:
                 cell.execution_count = count
 
 
-def _check(session, expected, seconds):
-    """``(reply, differs)``: a check's Reply, and whether a call gave something else when it was made again.
+@dataclass(frozen=True)
+class _Asked:
+    """What a check calls, made once for all submissions; ``again`` are the cases that are called twice, by index.
 
-    The second calls come after all others, and cost nothing whatever they do.
+    The second calls come after all others, and cost nothing whatever they do. They are of one case for each group, and
+    of one in all where a probe builds networks each time.
     """
-    room = [ROOM + 4 * sum(a.nbytes for a in arrays((right.value, case.args))) for case, right in _pairs(expected)]
-    again = [] if expected.exercise.judge else _first_of_each_group(expected.cases)
-    cases = [*expected.cases, *(expected.cases[i] for i in again)]
-    # Twice the right size, for an answer in double precision.
-    large = sum(2 * array.nbytes for case, right in _pairs(expected) if case.fast for array in arrays([right.value]))
-    reply = session.check(expected.exercise.name, cases, [*room, *(room[i] for i in again)], seconds, large)
-    first, second = reply.outcomes[: len(expected.cases)], reply.outcomes[len(expected.cases) :]
-    cut_short = not first or any(map(_is_cut_short, first))
-    flag = reply.flag if cut_short or reply.flag == "memory" else ""
-    differs = any(
-        not _is_cut_short(after) and _ended_as(first[i]) != _ended_as(after)
-        for i, after in zip(again, second, strict=False)
-    )
-    return replace(reply, outcomes=first, flag=flag), differs
+
+    exercise: str
+    questions: Questions
+    again: tuple[int, ...]
+
+    @classmethod
+    def of(cls, expected):
+        pairs = list(zip(expected.cases, expected.outcomes, strict=True))
+        room = [ROOM + 4 * sum(a.nbytes for a in arrays((right.value, case.args))) for case, right in pairs]
+        again = () if expected.exercise.judge else _first_of_each_group(expected.cases)
+        again = again[:1] if expected.exercise.probe else again
+        order = [*range(len(pairs)), *again]
+        # Twice the right size, for an answer in double precision.
+        large = sum(2 * array.nbytes for case, right in pairs if case.fast for array in arrays([right.value]))
+        questions = Questions.of([expected.cases[i] for i in order], [room[i] for i in order], large)
+        return cls(expected.exercise.name, questions, again)
+
+    def put_to(self, session, seconds):
+        """``(reply, differs)``: a check's Reply, and whether a call gave something else when it was made again."""
+        reply = session.check(self.exercise, self.questions, seconds)
+        count = len(self.questions.frames) - len(self.again)
+        first, second = reply.outcomes[:count], reply.outcomes[count:]
+        cut_short = not first or any(map(_is_cut_short, first))
+        flag = reply.flag if cut_short or reply.flag == "memory" else ""
+        differs = any(
+            not _is_cut_short(after) and _ended_as(first[i]) != _ended_as(after)
+            for i, after in zip(self.again, second, strict=False)
+        )
+        return replace(reply, outcomes=first, flag=flag), differs
 
 
 def _first_of_each_group(cases):
@@ -306,7 +333,7 @@ def _first_of_each_group(cases):
     for i, case in enumerate(cases):
         if not case.fast:
             found.setdefault(case.group, i)
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _is_cut_short(outcome):
@@ -318,10 +345,6 @@ def _ended_as(outcome):
     held = []
     value = protocol.pack(outcome.value, held)
     return repr((outcome.error and outcome.error.type, value, [(a.dtype.str, a.shape, a.tobytes()) for a in held]))
-
-
-def _pairs(expected):
-    return zip(expected.cases, expected.outcomes, strict=True)
 
 
 def check_outputs(result):

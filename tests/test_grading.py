@@ -30,7 +30,7 @@ from autograder.ingest import check_name, merge, parse
 from autograder.run import Run, source_path
 from autograder.sandbox import Limits
 from autograder.score import Graded, Scorer
-from cnnkit import evaluate, exercises
+from cnnkit import evaluate, exercises, verdict
 
 pytestmark = pytest.mark.xdist_group("grading")
 
@@ -600,6 +600,18 @@ def test_an_answer_that_is_not_the_same_twice_is_flagged(notebook, course):
 @pytest.mark.parametrize("answer", [RIGHT, WRONG, "def practice(x):\n    raise NotImplementedError", "practice = 3"])
 def test_an_answer_that_is_the_same_twice_is_not_flagged(notebook, course, answer):
     assert "differs" not in outcome(notebook, course, answer=answer).flags["practice"]
+
+
+def test_a_fault_of_the_grader_costs_the_exercise_alone_and_is_flagged(notebook, course, monkeypatch):
+    def judge(expected, outcomes):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(verdict, "judge", judge)
+    graded = outcome(notebook, course)
+    assert graded.flags["practice"] == ["grader failed"]
+    assert (
+        graded.verdicts["practice"].message == "The grader failed on what practice returned: ZeroDivisionError: a fault"
+    )
 
 
 def test_the_function_as_it_is_at_the_check_counts(notebook, course):

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograder.sandbox import ISOLATION, Gone, Limits, Lost, ProcessSandbox, protocol
+from autograder.sandbox import ISOLATION, Gone, Limits, Lost, ProcessSandbox, Questions, protocol
 from autograder.sandbox.protocol import Channel, Closed, ProtocolError
 from cnnkit.calling import Outcome, Problem, Unreadable
 from cnnkit.cases import LAYOUTS, Case
@@ -51,12 +51,16 @@ arguments = st.recursive(
 )
 
 
-def through(message, data):
-    """What arrives of a message at the other end of a channel."""
+def arrived(send):
+    """What comes out at the other end of a channel, once ``send`` was given the one end."""
     ours, theirs = Channel.pair()
     with ours, theirs:
-        ours.send(message, data, seconds=5)
+        send(ours)
         return theirs.receive(seconds=5)
+
+
+def through(message, data):
+    return arrived(lambda ours: ours.send(message, data, seconds=5))
 
 
 def same(a, b):
@@ -73,10 +77,8 @@ def same(a, b):
 
 @given(args=st.lists(arguments).map(tuple), layout=st.sampled_from(sorted(LAYOUTS)), fast=st.booleans())
 def test_a_case_arrives_without_what_it_is_worth_and_what_is_right(args, layout, fast):
-    data = []
-    message, received = through(
-        {"case": protocol.pack_case(Case("stride", args, {}, layout, True, fast, True), data)}, data
-    )
+    frame = protocol.case_frame(Case("stride", args, {}, layout, True, fast, True))
+    message, received = arrived(lambda ours: ours.send_frame(frame, seconds=5))
     case = protocol.unpack_case(message["case"], received)
     assert same(case.args, args)
     assert (case.layout, case.readonly, case.fast) == (layout, True, fast)
@@ -262,6 +264,12 @@ def test_silence_is_a_timeout():
         theirs.receive(seconds=0.01)
 
 
+def test_time_that_is_over_is_a_timeout_for_who_sends_too():
+    ours, theirs = Channel.pair()
+    with ours, theirs, pytest.raises(TimeoutError):
+        ours.send({"case": 1}, [np.zeros(LARGE, np.uint8)], seconds=0.0)
+
+
 # The processes
 
 
@@ -315,6 +323,8 @@ def test_outputs_are_what_a_kernel_would_have_shown(session):
     ]
     assert run(session, "1 / 0") == [("error", "ZeroDivisionError")]
     assert run(session, "%%capture\nprint('hidden')") == []
+    assert run(session, "number = 3\n%alias_magic write time\nprint(number)")[-1][1].endswith("3\n")
+    assert "number" in run(session, "who")[0][1]
     assert run(session, "!echo shell") == [("stdout", "shell\r\n")]
 
 
@@ -395,7 +405,7 @@ CASES = expect("practice", 11).cases
 
 def check(session, source, name="practice"):
     session.run(source)
-    return session.check(name, CASES)
+    return session.check(name, Questions.of(CASES))
 
 
 def verdict(reply):
@@ -507,11 +517,20 @@ def _read(path):
         return b""
 
 
+# A program that has just been started has no words in its command line yet.
+SLEEP = """
+import subprocess
+pid = subprocess.Popen(["sleep", "1000"]).pid
+while not open(f"/proc/{pid}/cmdline").read():
+    pass
+"""
+
+
 def test_nothing_is_left_when_a_sandbox_is_closed(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = descendants(os.getpid())
     with kind(limits=PATIENT) as sandbox, sandbox.session() as session:
-        session.run("import subprocess; subprocess.Popen(['sleep', '1000'])")
+        session.run(SLEEP)
         assert sleepers() == 1
     assert descendants(os.getpid()) <= before
     assert list(tmp_path.iterdir()) == []
@@ -519,7 +538,7 @@ def test_nothing_is_left_when_a_sandbox_is_closed(kind, tmp_path, monkeypatch):
 
 def test_a_session_ends_with_what_it_started(sandbox):
     with sandbox.session() as session:
-        session.run("import subprocess; subprocess.Popen(['sleep', '1000'])")
+        session.run(SLEEP)
         assert sleepers() == 1
     assert sleepers() == 0
 

@@ -28,8 +28,6 @@ PARTS = {
 """What lies there: no solutions, no answers, no examples, nothing else of the grader."""
 PASSED_ON = {"LANG", "LC_ALL", "LC_CTYPE", "TZ"}
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage"
-"""Where the C library looks whether there are any."""
 SETTINGS_OF_THE_SYSTEM = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime")
 
 
@@ -133,7 +131,6 @@ def _system(folder):
             words += ["--ro-bind", str(path), str(path)]
     for name in SETTINGS_OF_THE_SYSTEM:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    words += ["--ro-bind-try", HUGE_PAGES, HUGE_PAGES]
     number = confine.STUDENT
     for name, text in (
         ("passwd", f"student:x:{number}:{number}::{confine.WORK}:/bin/sh\n"),

@@ -21,6 +21,8 @@ MS_NOEXEC = 0x8
 MS_BIND = 0x1000
 MS_REC = 0x4000
 
+MADV_COLLAPSE = 25
+
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
@@ -74,6 +76,16 @@ def mounts():
 def prctl(option, value=0, third=0):
     arguments = (ctypes.c_ulong(number) for number in (value, third, 0, 0))
     return checked(_libc().prctl(option, *arguments), "prctl")
+
+
+def take_large_pages():
+    """Have the memory that the process has written to in few large pages, as far as the kernel can (Linux 6.1)."""
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        places = [line.split() for line in file]
+    for addresses, access, _, _, inode, *_ in places:
+        if access == "rw-p" and inode == "0":
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            _libc().madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_COLLAPSE)
 
 
 def map_ids(inside):

@@ -28,9 +28,6 @@ SETTINGS = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
-    # A fork has to copy the tables of all pages: few large ones take it a fifth of the time.
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-    "PYTHONMALLOC": "malloc",
     # The same marks on every machine, whatever it can compute on.
     "CNNKIT_DEVICE": "cpu",
     # More threads would not survive a fork, and every core has a sandbox of its own.
@@ -65,6 +62,30 @@ class Limits:
     memory: int = 2 << 30
     disk: int = 128 << 20
     processes: int = 48
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The cases of a check, ready to be sent as often as there are submissions.
+
+    Attributes:
+        frames: one for each case.
+        room: how many bytes of arrays each outcome may bring.
+        seconds: what the calls with large arrays may take beyond the limit of a check.
+        shared: bytes of memory for large arrays that come back, so that they need not be copied.
+    """
+
+    frames: tuple
+    room: tuple[int, ...]
+    seconds: float = 0.0
+    shared: int = 0
+
+    @classmethod
+    def of(cls, cases, room=None, shared=0):
+        """Of cases; by default an outcome has as much room as the protocol allows."""
+        frames = tuple(map(protocol.case_frame, cases))
+        seconds = sum(CALL_SECONDS * 3 for case in cases if case.fast)
+        return cls(frames, tuple(room or [protocol.MAX_BODY] * len(cases)), seconds, shared)
 
 
 @dataclass(frozen=True)
@@ -259,15 +280,13 @@ class Session:
             raise Lost("the process sent an unreadable reply", "crash")
         return outputs, ok is True
 
-    def check(self, name, cases, room=None, seconds=math.inf, shared=0):
-        """Call the student's function ``name`` on the cases, in a process of its own.
+    def check(self, name, questions, seconds=math.inf):
+        """Call the student's function ``name`` on some cases, in a process of its own.
 
         Args:
             name: of the exercise.
-            cases: what to call it with.
-            room: how many bytes of arrays each outcome may bring; as many as the protocol allows by default.
+            questions: a Questions.
             seconds: how long it may take, where that is less than the limits say.
-            shared: bytes of memory for large arrays that come back, so that they need not be copied.
 
         Returns:
             A Reply. A crash or a hang is an outcome.
@@ -275,21 +294,21 @@ class Session:
         Raises:
             Lost: where the session itself does not answer any more; the check is lost, too.
         """
-        seconds = min(seconds, self.limits.check + sum(CALL_SECONDS * 3 for case in cases if case.fast))
+        seconds = min(seconds, self.limits.check + questions.seconds)
         self._sandbox.sweep(self._number)
-        ours, theirs = Channel.pair(shared)
+        ours, theirs = Channel.pair(questions.shared)
         with ours:
             with theirs:
                 token = self._say({"do": "check", "name": name}, theirs)
             if not self._answer(token, self.limits.grace).get("started"):
                 raise Lost("what earlier cells have left running allows no other process", "crash")
-            kind, outcomes, flag = _converse(ours, cases, seconds, room or [protocol.MAX_BODY] * len(cases))
+            kind, outcomes, flag = _converse(ours, questions, seconds)
         status = self._ask({"do": "end check"}, self.limits.grace).get("status")
         self._sandbox.sweep(self._number)
         overrun = self._sandbox.overrun()
-        if kind == "callable" and len(outcomes) < len(cases):
-            outcomes.append(_ended(name, flag, status, seconds, overrun))
-            outcomes += [_not_run()] * (len(cases) - len(outcomes))
+        unanswered = len(questions.frames) - len(outcomes)
+        if kind == "callable" and unanswered:
+            outcomes += [_ended(name, flag, status, seconds, overrun), *[_not_run()] * (unanswered - 1)]
         elif not kind:
             return Reply(kind, flag=flag, problem=f"{name} could not be checked: {overrun or 'its process ended'}.")
         return Reply(kind, tuple(outcomes), "memory" if overrun else flag)
@@ -329,16 +348,15 @@ class Session:
         return Lost(reason, "crash") if self._sandbox.alive() else Gone("the sandbox ended", "crash")
 
 
-def _converse(channel, cases, seconds, room):
+def _converse(channel, questions, seconds):
     """``(kind, outcomes, flag)`` of a check: the outcomes that came before it ended."""
     deadline = time.monotonic() + seconds
     left = lambda: max(0.0, deadline - time.monotonic())
     kind, outcomes = "", []
     try:
         kind = protocol.clean_text(channel.receive(left(), 0, MAX_RESULT)[0].get("kind"))[:100]
-        for case, most in zip(cases, room, strict=True) if kind == "callable" else ():
-            arrays = []
-            channel.send({"case": protocol.pack_case(case, arrays)}, arrays, left())
+        for frame, most in zip(questions.frames, questions.room, strict=True) if kind == "callable" else ():
+            channel.send_frame(frame, left())
             message, arrays = channel.receive(left(), most, MAX_RESULT)
             outcomes.append(protocol.unpack_outcome(message.get("outcome"), arrays))
     except Closed:

@@ -85,26 +85,21 @@ class Channel:
         self.close()
 
     def send(self, message, arrays=(), seconds=None):
-        """Send a message, a JSON-able dict, with the arrays that it mentions.
+        """Send a message, a JSON-able dict, with the arrays that it mentions; raises as ``send_frame`` does."""
+        self.send_frame(frame(message, arrays, self._outgoing), seconds)
+
+    def send_frame(self, parts, seconds=None):
+        """Send what ``frame`` made.
 
         Raises:
             Closed: where nobody listens any more.
             TimeoutError: when it took longer than ``seconds``.
         """
-        chunks, layout = [], []
-        for array in arrays:
-            place = self._outgoing.write(array) if self._outgoing and array.nbytes >= SHARED_FROM else None
-            layout.append([array.dtype.str, list(array.shape), *([] if place is None else [place])])
-            if place is None:
-                chunks.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-        header = json.dumps([message, layout]).encode()
-        header += b" " * (-len(header) % ALIGNED)
-        body = sum(chunk.nbytes for chunk in chunks)
+        if seconds is not None and seconds <= 0:  # which would mean to a socket that it should not wait
+            raise TimeoutError
         self._sock.settimeout(seconds)
-        parts = PREFIX.pack(len(header), body) + header, *chunks
         try:
-            # The other end wakes up for each.
-            for part in parts if body > JOINED else [b"".join(parts)]:
+            for part in parts:
                 self._sock.sendall(part)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed from error
@@ -164,6 +159,28 @@ class Channel:
         return buffer
 
 
+def frame(message, arrays=(), memory=None):
+    """The bytes of a frame, in one or more parts.
+
+    Args:
+        message: a JSON-able dict.
+        arrays: those that it mentions.
+        memory: a SharedMemory for the large ones, or None.
+    """
+    chunks, layout = [], []
+    for array in arrays:
+        place = memory.write(array) if memory and array.nbytes >= SHARED_FROM else None
+        layout.append([array.dtype.str, list(array.shape), *([] if place is None else [place])])
+        if place is None:
+            chunks.append(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    header = json.dumps([message, layout]).encode()
+    header += b" " * (-len(header) % ALIGNED)
+    body = sum(chunk.nbytes for chunk in chunks)
+    parts = [PREFIX.pack(len(header), body) + header, *chunks]
+    # The other end wakes up for each.
+    return parts if body > JOINED else [b"".join(parts)]
+
+
 def _read_arrays(layout, body, memory):
     arrays, start = [], 0
     for kind, shape, *place in layout:
@@ -215,7 +232,7 @@ def pack(value, arrays):
 
 def unpack(data, arrays, kinds=KINDS, depth=0):
     """The value that ``pack`` made ``data`` of; ``kinds`` are those that may occur. Raises ProtocolError."""
-    if isinstance(data, int) and data.bit_length() > 1024:
+    if isinstance(data, int) and data.bit_length() >= 1024:  # as calling.plain has it; the largest floats come near
         raise ProtocolError("an integer of over a thousand bits")
     if data is None or isinstance(data, bool | int | float):
         return data
@@ -245,8 +262,13 @@ def unpack(data, arrays, kinds=KINDS, depth=0):
         raise ProtocolError(f"a malformed {kind}") from error
 
 
-def pack_case(case, arrays):
-    """What a call needs to know of a case: not the group, and not whether an error is the right answer."""
+def case_frame(case):
+    """The frame that brings a case, with what a call needs: not the group, and not whether an error is right."""
+    arrays = []
+    return frame({"case": _pack_case(case, arrays)}, arrays)
+
+
+def _pack_case(case, arrays):
     return {
         "args": pack(case.args, arrays),
         "kwargs": pack(case.kwargs, arrays),

@@ -3,6 +3,7 @@
 No kernel, no sockets, no threads: the process that holds one can be forked.
 """
 
+import ast
 import base64
 import contextlib
 import io
@@ -126,6 +127,17 @@ class Shell(InteractiveShell):
         config.InteractiveShell.cache_size = 0
         HistoryManager.enabled = False
         return cls.instance(config=config, ipython_dir=ipython_dir, display_pub_class=Publisher, displayhook_class=Hook)
+
+    def transform_cell(self, raw_cell):
+        """Look for magics only where there may be any: IPython takes longer over it than most cells take to run.
+
+        They are no Python, but for the names of some that stand alone on one line.
+        """
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            if "\n" in raw_cell.strip():
+                ast.parse(raw_cell)
+                return raw_cell
+        return super().transform_cell(raw_cell)
 
     def _showtraceback(self, etype, evalue, stb):
         if etype is CellTimeout:  # the frames that noticed it are none of the student's
