@@ -448,6 +448,24 @@ def test_the_init_of_a_session_takes_everything_with_it(tmp_path):
     assert done.stdout == "[] b''\n", done.stderr
 
 
+@pytest.mark.parametrize("with_landlock", [True, False])
+def test_a_session_cannot_write_into_its_init(with_landlock, tmp_path):
+    script = f"""
+        if not {with_landlock}: landlock.version = lambda: 0
+        def work():
+            try: os.open("/proc/1/mem", os.O_RDWR)
+            except OSError as error: os.write(writing, error.strerror.encode())
+            os.write(writing, b"; " + str(os.access("/proc/self/mem", os.R_OK)).encode())
+            with open("/proc/1/status") as status: os.write(writing, status.read().encode())
+        init = confine.fork(work, bounds, writing)
+        os.close(writing)
+        with open(reading) as pipe: print(pipe.read())
+    """
+    done = behind_the_wall(tmp_path, PREAMBLE + textwrap.dedent(script))
+    assert done.stdout.startswith("Permission denied; True"), done.stdout + done.stderr
+    assert "Seccomp:\t2" in done.stdout
+
+
 def test_landlock_alone_keeps_from_writing(tmp_path):
     script = """
         if not landlock.version():

@@ -1,7 +1,7 @@
 """From inside the outer wall: a process gives itself namespaces of its own, limits, and no way back.
 
-    warm process ── fork ──> helper: new namespaces ── fork ──> init, process 1 in there: mounts, limits
-                                                                  └── fork ──> session: filters; runs student code
+    warm process ── fork ──> helper: new namespaces ── fork ──> init, process 1 in there: mounts, limits, filter
+                                                                  └── fork ──> session: Landlock; runs student code
 
 The helper ends at once. When init is killed, the kernel kills everything in its namespace with it.
 """
@@ -121,7 +121,11 @@ def _init(work, bounds, keep, pipe):
         _limit(bounds)
         _mount(bounds.disk)
         kernel.drop_capabilities()
+        if not seccomp.missing():
+            seccomp.install()
         os.setsid()
+        # Nobody may write into this process, which no sweep ends.
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         session = os.fork()
         if session == 0:
             live(lambda: _session(work, keep, pipe))
@@ -134,12 +138,11 @@ def _init(work, bounds, keep, pipe):
 
 def _session(work, keep, pipe):
     with _reported(pipe):
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # its own /proc/self would be root's
         for first, last in ((3, min(keep, pipe)), (min(keep, pipe) + 1, max(keep, pipe)), (max(keep, pipe) + 1, 4096)):
             os.closerange(first, last)
         if landlock.version():
             landlock.restrict(readable=["/"], writable=[WORK, "/tmp", "/dev/shm"], devices=["/dev"])
-        if not seccomp.missing():
-            seccomp.install()
         os.chdir(WORK)
         os.write(pipe, b"ready to run\n")
     os.close(pipe)
