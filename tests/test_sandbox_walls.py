@@ -401,6 +401,15 @@ def test_torch_computes_and_differentiates_inside():
 # The parts, alone
 
 
+def test_children_are_found_with_the_kernels_list_and_without():
+    with subprocess.Popen(["sleep", "1000"]) as child:
+        try:
+            assert child.pid in processes.children(os.getpid())
+            assert processes.by_parent(os.getpid()) == processes.children(os.getpid())
+        finally:
+            child.kill()
+
+
 def behind_the_wall(tmp_path, script, *, more=()):
     """Run a script behind the outer wall, as the warm process is."""
     command = [*bubblewrap.wall(tmp_path), *more, sys.executable, "-P", "-c", textwrap.dedent(script)]

@@ -5,13 +5,21 @@ import os
 
 
 def children(pid):
-    """Processes whose parent this one is; none where the system does not tell."""
+    """Processes whose parent this one is; none where there is no /proc."""
+    if not os.path.exists("/proc/thread-self/children"):
+        return by_parent(pid)
     found = set()
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
                 found.update(map(int, file.read().split()))
     return found
+
+
+def by_parent(pid):
+    """The same, found by looking at every process, as it takes where the kernel keeps no lists of children."""
+    numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()] if os.path.isdir("/proc") else []
+    return {number for number in numbers if status(number, "PPid") == str(pid)}
 
 
 def descendants(pid):
