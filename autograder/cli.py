@@ -72,7 +72,7 @@ graded_into = click.option(
     metavar="DIR",
     help="Folder that a class was graded into.",
 )
-its_gradebook = click.option("--db", metavar="URL", help="Its gradebook, where that is not gradebook.db in the folder.")
+its_gradebook = click.option("--db", metavar="URL", help="Its gradebook; by default what its nbgrader_config.py names.")
 
 
 @main.command()
@@ -142,7 +142,10 @@ def build(units, check):
 )
 @_limit("--memory", 2, 0.05, "GIB", "How much memory a submission may take, in the sandbox.")
 @click.option(
-    "--db", metavar="URL", help="Gradebook to use, as nbgrader takes it; gradebook.db in the output folder by default."
+    "--db",
+    metavar="URL",
+    help="Gradebook to use, as nbgrader takes it. By default what the output folder's nbgrader_config.py names; "
+    "gradebook.db in a new folder.",
 )
 @click.option("--regrade", is_flag=True, help="Grade again what has not changed since it was graded, too.")
 @click.option("--no-feedback", is_flag=True, help="Write no feedback pages.")
@@ -478,6 +481,8 @@ def _show(summary, units):
         console.print(f"[bold]refused[/] {_plain(student)} {unit}: {_plain(reason)}", soft_wrap=True)
     for stray in summary.strays:
         console.print(f"left alone {_plain(stray)}: there is no such unit", soft_wrap=True)
+    for note in summary.notes:
+        console.print(f"[bold]note[/] {_plain(note)}", soft_wrap=True)
 
 
 def _found(marks):

@@ -10,10 +10,9 @@ empty cell leaves alone what is there.
 import csv
 import io
 
-from autograder import gradebook
 from autograder.errors import UsageError
 from autograder.gradebook import Book
-from autograder.run import check_units
+from autograder.run import check_units, gradebook_url
 
 
 def export(output, form, units=(), columns=(), db=None):
@@ -24,16 +23,14 @@ def export(output, form, units=(), columns=(), db=None):
         form: a key of ``FORMATS``.
         units: names of the units to export; empty for all in the gradebook.
         columns: ``(unit, title)`` pairs, where a platform knows a unit under another title.
-        db: URL of the gradebook; None for gradebook.db in the folder.
+        db: URL of the gradebook; None for that of the folder, see ``run.gradebook_url``.
 
     Raises:
         errors.AutograderError
     """
     titles = dict(columns)
     check_units([*units, *titles])
-    if db is None and not (output / "gradebook.db").is_file():
-        raise UsageError(f"nothing was graded into {output}")
-    with Book(db or gradebook.sqlite_url(output)) as book:
+    with Book(db or gradebook_url(output)) as book:
         submissions = [s for s in book.submissions() if not units or s.unit in units]
     if not submissions:
         raise UsageError("the gradebook has no submission of " + (" or ".join(units) if units else "any unit"))

@@ -79,22 +79,24 @@ class Submitted:
 
 
 class Book:
-    """The gradebook at a URL; a context manager.
+    """The gradebook at a URL, where ``create`` has made one; a context manager.
 
     Args:
         url: as nbgrader takes it, "sqlite:////path/gradebook.db".
         config: nbgrader's configuration.
 
     Raises:
-        GradebookError: where it cannot be opened or written.
+        GradebookError: where there is none, or it cannot be opened or written.
     """
 
     def __init__(self, url, config=None):
         self.url = with_driver(url)
         self._config = config or course_config()
         self._late = None  # in a batch: what it has written so far
-        with self._errors():
-            _create(self.url)
+        with _errors(self.url):
+            if not _exists(self.url):  # nbgrader would make one
+                told = "`autograder grade` makes it, --db names another"
+                raise GradebookError(f"there is no gradebook {make_safe(self.url)}: {told}")
             self._book = Gradebook(self.url, self._config.CourseDirectory.course_id)
 
     def __enter__(self):
@@ -110,7 +112,7 @@ class Book:
             GradebookError: where it holds marks for a version of the unit that had other cells.
         """
         nb, resources = copy.deepcopy(source), {"nbgrader": {"notebook": unit, "assignment": unit, "db_url": self.url}}
-        with self._errors():
+        with _errors(self.url):
             self._book.update_or_create_assignment(unit)
             for step in GenerateAssignment(config=self._config).preprocessors:
                 if step is not InstantiateTests:  # starts a kernel, for a syntax that is not used here
@@ -132,7 +134,7 @@ class Book:
 
         Scores and comments that a person gave stay; nbgrader then asks for another look.
         """
-        with self._errors():
+        with _errors(self.url):
             first, _, last = (full_name or "").rpartition(" ")
             self._book.update_or_create_student(student, **({"first_name": first, "last_name": last} if last else {}))
             more = {"timestamp": timestamp} if timestamp else {}
@@ -161,7 +163,7 @@ class Book:
     def batch(self):
         """All that is written in the block goes into the database at once, or not at all; late penalties follow."""
         session = self._book.db
-        with self._errors():
+        with _errors(self.url):
             # nbgrader's own functions commit on the way.
             session.commit, self._late = session.flush, []
             try:
@@ -178,7 +180,7 @@ class Book:
 
     def renew_penalties(self):
         """Compute late penalties again, from the scores as they are now, marks by hand included."""
-        with self._errors():
+        with _errors(self.url):
             for assignment in self._book.assignments:
                 for submission in assignment.submissions:
                     self._penalise(submission, submission.student_id, assignment.name)
@@ -258,31 +260,55 @@ class Book:
             .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
         )
 
-    @contextlib.contextmanager
-    def _errors(self):
-        try:
-            yield
-        except ModuleNotFoundError as error:
-            needed = f"needs {error.name}: pip install 'cnn-course[cluster]'"
-            raise GradebookError(f"the gradebook {make_safe(self.url)} {needed}") from error
-        except (sqlalchemy.exc.SQLAlchemyError, ValueError, OSError) as error:
-            where = make_safe(self.url)
-            raise GradebookError(f"the gradebook {where} cannot be used: {_first_line(error)}") from error
-        except RuntimeError as error:  # nbgrader's, about cells that were added or removed
-            raise GradebookError(f"{_first_line(error)}; grade into another folder") from error
+
+@contextlib.contextmanager
+def _errors(url):
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        needed = f"needs {error.name}: pip install 'cnn-course[cluster]'"
+        raise GradebookError(f"the gradebook {make_safe(url)} {needed}") from error
+    except (sqlalchemy.exc.SQLAlchemyError, ValueError, OSError) as error:
+        raise GradebookError(f"the gradebook {make_safe(url)} cannot be used: {_first_line(error)}") from error
+    except RuntimeError as error:  # nbgrader's, about cells that were added or removed
+        raise GradebookError(f"{_first_line(error)}; grade into another folder") from error
 
 
-def _create(url):
-    """Make nbgrader's tables where there are none; it would start a program to be told the version of their layout."""
-    engine = sqlalchemy.create_engine(url)
-    with contextlib.closing(engine.connect()) as connection, connection.begin():
+def create(url):
+    """Make a gradebook at a URL, where there is none.
+
+    Raises:
+        GradebookError: where it cannot be made.
+    """
+    url = with_driver(url)
+    with _errors(url), _connection(url) as connection:
         if not sqlalchemy.inspect(connection).get_table_names():
+            # nbgrader would start a program, to be told the version of its tables' layout.
             from alembic.migration import MigrationContext
             from alembic.script import ScriptDirectory
 
             Base.metadata.create_all(connection)
             MigrationContext.configure(connection).stamp(ScriptDirectory(ALEMBIC_DIR), "head")
-    engine.dispose()
+
+
+def _exists(url):
+    """Whether there are tables at a URL; looking makes no file."""
+    where = make_url(url)
+    if where.get_backend_name() == "sqlite" and not os.path.exists(where.database or ""):
+        return False
+    with _connection(url) as connection:
+        return bool(sqlalchemy.inspect(connection).get_table_names())
+
+
+@contextlib.contextmanager
+def _connection(url):
+    """A connection, for one transaction."""
+    engine = sqlalchemy.create_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def make_safe(url):
@@ -293,12 +319,16 @@ def make_safe(url):
         return "at that URL"
 
 
-def without_password(url):
-    """A database's URL as it may be kept in a file; PostgreSQL's library then asks PGPASSWORD, or ~/.pgpass."""
-    try:
-        return make_url(url)._replace(password=None).render_as_string(hide_password=False)
-    except sqlalchemy.exc.ArgumentError:
-        return make_safe(url)
+def to_keep(url):
+    """A database's URL as it may be kept in a file, the same in every folder.
+
+    It has no password: PostgreSQL's library then asks PGPASSWORD, or ~/.pgpass.
+    """
+    with _errors(url):
+        where = make_url(with_driver(url))._replace(password=None)
+        if where.get_backend_name() == "sqlite" and where.database:
+            where = where.set(database=os.path.abspath(where.database))
+        return where.render_as_string(hide_password=False)
 
 
 def with_driver(url):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-from traitlets.config.loader import PyFileConfigLoader
+from traitlets.config import Config, PyFileConfigLoader
 
 from autograder import build, feedback, flags, gradebook, ingest, pool, report, worker
 from autograder.collect import full_names
@@ -28,6 +28,7 @@ from autograder.sandbox import Limits
 from autograder.score import Graded
 
 JOURNAL = "journal.jsonl"
+CONFIG = "nbgrader_config.py"
 EXCHANGED = ("timestamp.txt", "submission_secret.txt")
 """What nbgrader's exchange puts beside a submission and asks for beside its feedback page."""
 BATCH_SECONDS = 2.0
@@ -81,11 +82,15 @@ class Row:
 
 @dataclass
 class Summary:
-    """What a run leaves: every row in the gradebook, who was refused and why, what was new in this run."""
+    """What a run leaves: every row in the gradebook, who was refused and why, what was new in this run.
+
+    ``notes`` are lines for the instructor.
+    """
 
     rows: list[Row] = field(default_factory=list)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     graded: int = 0
     unchanged: int = 0
 
@@ -103,7 +108,7 @@ class Run:
         isolation: a key of ``sandbox.ISOLATION``.
         limits: what a submission may take.
         scheduler: address of a Dask scheduler whose workers do the scoring; None for workers of this machine.
-        db: URL of the gradebook; None for gradebook.db in the output folder.
+        db: URL of the gradebook; None for that of the output folder, see ``gradebook_url``.
         regrade: grade again what has not changed, too.
         feedback: write feedback pages.
         notify: called with (done, total, name of the submission) as the run goes on.
@@ -139,12 +144,17 @@ class Run:
         if not submissions:
             wanted = " or ".join(self.units) or "any unit"
             raise UsageError(f"{self.submitted} holds no <student>/<unit>/<unit>.ipynb of {wanted}")
-        self._make_output()
         try:
-            with Journal(self.output / JOURNAL) as journal:
-                return self._grade(units, submissions, strays, journal)
+            self.output.mkdir(parents=True, exist_ok=True)
+            journal = Journal(self.output / JOURNAL)
         except Busy as error:
             raise UsageError(f"another run is grading into {self.output}") from error
+        except OSError as error:
+            raise UsageError(f"{self.output} cannot be written: {error.strerror}") from error
+        with journal:
+            summary = Summary(strays=strays)
+            self._make_gradebook(summary)
+            return self._grade(units, submissions, summary, journal)
 
     def _check_arguments(self):
         if not self.submitted.is_dir():
@@ -152,22 +162,22 @@ class Run:
             raise UsageError(f"{self.submitted} is no folder" if there else f"there is no folder {self.submitted}")
         check_units(self.units, self.root)
 
-    def _make_output(self):
+    def _make_gradebook(self, summary):
         """Make the output folder an nbgrader course directory; sets the gradebook's URL and its configuration."""
-        self._url = gradebook.with_driver(self.db) if self.db else gradebook.sqlite_url(self.output)
-        name = "nbgrader_config.py"
-        try:
-            self.output.mkdir(parents=True, exist_ok=True)
-            if not (self.output / name).exists():
-                _write_atomically(self.output / name, _nbgrader_config(self.output, self.submitted, self._url))
-        except OSError as error:
-            raise UsageError(f"{self.output} cannot be written: {error.strerror}") from error
-        self._config = _read_config(self.output)
+        self._url = self.db or gradebook_url(self.output)
+        gradebook.create(self._url)
+        path = self.output / CONFIG
+        if not path.exists():
+            _write_atomically(path, _nbgrader_config(self.submitted, self.db))
+        self._config = read_config(self.output)
+        named = gradebook_url(self.output)
+        if gradebook.to_keep(named) != gradebook.to_keep(self._url):
+            others = f"{path} names {gradebook.make_safe(named)}, which formgrader, report and export take"
+            summary.notes.append(f"these marks are in {gradebook.make_safe(self._url)}, but {others}")
 
-    def _grade(self, units, submissions, strays, journal):
+    def _grade(self, units, submissions, summary, journal):
         seed = gradebook.secret_seed(self.output) if self.seed is None else self.seed
         settings = worker.Settings(seed, self.isolation, self.limits)
-        summary = Summary(strays=strays)
         lessons = self._read_units(dict.fromkeys(s.unit for s in submissions))
         first = worker.pack(None, next(iter(lessons.values())).skeleton, {}, settings)
         with Book(self._url, self._config) as book, self._workers(first) as workers:
@@ -265,6 +275,10 @@ def publish(output, book, journal, summary, pages=True):
 def report_again(output, db=None):
     """Write grades.csv, feedback and report again, with the marks and comments that people gave in the meantime.
 
+    Args:
+        output: folder that a class was graded into.
+        db: URL of its gradebook; None for that of the folder, see ``gradebook_url``.
+
     Returns:
         A Summary.
 
@@ -274,8 +288,7 @@ def report_again(output, db=None):
     if not (output / JOURNAL).is_file():
         raise UsageError(f"nothing was graded into {output}")
     try:
-        book = Book(db or gradebook.sqlite_url(output), _read_config(output))
-        with Journal(output / JOURNAL) as journal, book:
+        with Journal(output / JOURNAL) as journal, Book(db or gradebook_url(output), read_config(output)) as book:
             book.renew_penalties()
             summary = Summary(refused=dict(journal.refused))
             publish(output, book, journal, summary)
@@ -428,28 +441,42 @@ def _write_atomically(path, text):
     os.replace(beside, path)
 
 
-def _read_config(output):
-    """What the nbgrader_config.py of a folder of results says."""
-    path = output / "nbgrader_config.py"
+def read_config(output):
+    """What the nbgrader_config.py of a folder of results says; nothing where there is none.
+
+    Raises:
+        errors.UsageError
+    """
+    path = output / CONFIG
     try:
-        return PyFileConfigLoader(path.name, path=str(output)).load_config()
+        return PyFileConfigLoader(path.name, path=str(output)).load_config() if path.exists() else Config()
     except Exception as error:  # the file is the instructor's own Python
         raise UsageError(f"{path} cannot be used: {type(error).__name__}: {error}") from error
 
 
-def _nbgrader_config(output, submitted, db):
-    return f'''"""Read by nbgrader, by JupyterLab for formgrader when started in this folder, and by `autograder grade`.
+def gradebook_url(output):
+    """URL of the gradebook of a folder of results: what its nbgrader_config.py names, or else its gradebook.db."""
+    return read_config(output).CourseDirectory.get("db_url") or gradebook.sqlite_url(output)
+
+
+def _nbgrader_config(submitted, db):
+    """The text of the file; ``db`` is the gradebook's URL, or None for the one in the folder, wherever that moves."""
+    url = repr(gradebook.to_keep(db)) if db else "f\"sqlite:///{here / 'gradebook.db'}\""
+    return f'''"""Read by nbgrader, by JupyterLab for formgrader when started in this folder, and by our own commands.
 
 Written once, then yours to change.
 """
+
+from pathlib import Path
 
 from autograder.nbgrader_config import ROOT, course_config
 
 c = get_config()  # noqa: F821 - given by nbgrader
 c.merge(course_config())
 
-c.CourseDirectory.root = {str(output.resolve())!r}
-c.CourseDirectory.db_url = {gradebook.without_password(db)!r}
+here = Path(__file__).resolve().parent
+c.CourseDirectory.root = str(here)
+c.CourseDirectory.db_url = {url}
 c.CourseDirectory.source_directory = str(ROOT / "build" / "source")
 c.CourseDirectory.release_directory = str(ROOT / "build" / "release")
 c.CourseDirectory.submitted_directory = {str(submitted.resolve())!r}

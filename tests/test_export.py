@@ -13,7 +13,7 @@ from small_course import UNIT, write_unit
 from traitlets.config import Config
 
 from autograder import build, cli, gradebook
-from autograder.errors import UsageError
+from autograder.errors import GradebookError, UsageError
 from autograder.export import export
 from autograder.gradebook import Book
 from autograder.late import DAY, PerDay
@@ -34,6 +34,7 @@ def output(tmp_path_factory):
     source = build.source_notebook(write_unit(folder))
     stub = build.student_notebook(source)
     url = gradebook.sqlite_url(folder)
+    gradebook.create(url)
     with Book(url, CONFIG) as book:
         book.add_unit(UNIT, source)
     with Gradebook(url, "cnn-course") as book:
@@ -125,8 +126,9 @@ def test_what_is_not_there_is_said_in_one_line(output, tmp_path):
         export(output, "csv", ["03"])
     with pytest.raises(UsageError, match="no submission of 02-filters"):
         export(output, "csv", ["02-filters"])
-    with pytest.raises(UsageError, match="nothing was graded into"):
+    with pytest.raises(GradebookError, match=f"there is no gradebook sqlite:///{tmp_path}/gradebook.db: "):
         export(tmp_path, "csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_writes_a_file(output):

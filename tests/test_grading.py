@@ -119,11 +119,7 @@ def graded(tmp_path_factory, temporary):
 @pytest.fixture
 def copied(graded, tmp_path):
     """A copy of the graded class, to be changed."""
-    output = tmp_path / "results"
-    shutil.copytree(graded[1], output)
-    config = output / "nbgrader_config.py"
-    config.write_text(config.read_text().replace(str(graded[1]), str(output)))
-    return output
+    return shutil.copytree(graded[1], tmp_path / "results")
 
 
 def test_the_shipped_class_is_fresh():
@@ -373,6 +369,56 @@ def test_what_deserves_a_look_is_flagged_and_costs_nothing(grade, notebook, tmp_
         assert "similar" not in page.read_text() and "library" not in page.read_text()
 
 
+def test_a_gradebook_elsewhere_is_found_again_by_every_command(grade, notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    submit(tmp_path / "submitted", "a", notebook())
+    elsewhere, results = tmp_path / "elsewhere.db", tmp_path / "results"
+    assert grade(db="sqlite:///elsewhere.db").notes == []
+    with Gradebook(f"sqlite:///{elsewhere}", "cnn-course") as book:
+        book.find_grade("practice", UNIT, UNIT, "a").manual_score = 0.5
+        book.db.commit()
+    monkeypatch.chdir(results)
+    assert found(grade()) == {"a": (0.5, "", ("manual",))}
+    for command in ("report", "export"):
+        done = CliRunner().invoke(cli.main, [command, "--output", str(results)])
+        assert done.exit_code == 0, done.stderr
+    assert ["a", UNIT, "practice", "0.5", "1", "", "manual"] in rows(results)
+    assert f"a,,,,{UNIT},0.5,4," in (results / "export-csv.csv").read_text()
+    assert not (results / "gradebook.db").exists()
+    (note,) = grade(db=f"sqlite:///{tmp_path}/third.db").notes
+    assert re.search(r"these marks are in sqlite:.*/third\.db, but .*nbgrader_config\.py names .*elsewhere\.db", note)
+
+
+def test_a_gradebook_that_is_gone_is_named_and_none_is_made(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "a", notebook())
+    grade()
+    before = (tmp_path / "results" / "grades.csv").read_bytes()
+    (tmp_path / "results" / "gradebook.db").unlink()
+    for command in ("report", "export"):
+        done = CliRunner().invoke(cli.main, [command, "--output", str(tmp_path / "results")])
+        assert done.exit_code == 2
+        assert f"there is no gradebook sqlite:///{tmp_path}/results/gradebook.db" in done.stderr
+    assert not (tmp_path / "results" / "gradebook.db").exists()
+    assert (tmp_path / "results" / "grades.csv").read_bytes() == before
+
+
+def test_a_gradebook_that_could_not_be_made_is_not_remembered(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "a", notebook())
+    with pytest.raises(GradebookError, match="unable to open database"):
+        grade(db="sqlite:////no/such/folder/g.db")
+    grade()
+    assert (tmp_path / "results" / "gradebook.db").is_file()
+
+
+def test_a_folder_of_results_may_be_moved(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "a", notebook())
+    grade()
+    moved = (tmp_path / "results").rename(tmp_path / "moved")
+    done = CliRunner().invoke(cli.main, ["report", "--output", str(moved)])
+    assert done.exit_code == 0, done.stderr
+    assert ["a", UNIT, "practice", "1", "1", "", ""] in rows(moved)
+
+
 def test_a_changed_lesson_or_seed_means_grading_again(grade, notebook, course, tmp_path):
     submit(tmp_path / "submitted", "a", notebook())
     assert grade().graded == 1
@@ -465,8 +511,7 @@ def test_a_new_gradebook_is_the_one_that_nbgrader_makes(tmp_path, monkeypatch):
         theirs = _layout(made)
     monkeypatch.setenv("PATH", "")  # where nbgrader finds no alembic
     (tmp_path / "ours").mkdir()
-    with gradebook.Book(gradebook.sqlite_url(tmp_path / "ours")):
-        pass
+    gradebook.create(gradebook.sqlite_url(tmp_path / "ours"))
     with sqlite3.connect(tmp_path / "ours" / "gradebook.db") as made:
         assert _layout(made) == theirs
 
@@ -706,7 +751,7 @@ def test_a_password_in_a_url_is_not_shown(tmp_path, handed_in):
     done = CliRunner().invoke(cli.main, arguments)
     assert done.exit_code == 2
     assert "swordfish" not in done.stdout + done.stderr
-    assert "swordfish" not in (tmp_path / "out" / "nbgrader_config.py").read_text()
+    assert not [path for path in (tmp_path / "out").iterdir() if "swordfish" in path.read_text()]
 
 
 # The selftest

@@ -8,7 +8,8 @@ from small_course import UNIT, write_unit
 from traitlets.config import PyFileConfigLoader
 
 from autograder import build, gradebook
-from autograder.run import Run
+from autograder.export import export
+from autograder.run import Run, report_again
 
 pytestmark = pytest.mark.xdist_group("grading")
 
@@ -57,5 +58,8 @@ def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, 
     config = PyFileConfigLoader("nbgrader_config.py", path=str(tmp_path / "results")).load_config()
     with Gradebook(config.CourseDirectory.db_url, "cnn-course") as book:
         assert [s.id for s in book.students] == ["ada", "bob"]
+    # So do we, without being told again.
+    assert [row.score for row in report_again(tmp_path / "results").rows] == [1, 1]
+    assert f"ada,,,,{UNIT},1,4," in export(tmp_path / "results", "csv")
     for path in (tmp_path / "results").rglob("*"):
         assert not path.is_file() or PASSWORD not in path.read_text(encoding="utf-8"), path
