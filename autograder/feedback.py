@@ -1,6 +1,6 @@
 """The page that a student gets back: points, what was wrong and how to go on.
 
-It is one file without scripts. Whatever came from the student is escaped, or was made inert in ``outputs``; the page's
+It is one file without scripts. Whatever came from the student is escaped, or was made inert; the page's
 content security policy lets nothing run or load besides.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
-from nbconvert.filters import markdown2html, strip_ansi
+from nbconvert.filters import strip_ansi
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from autograder import ingest, outputs
+from autograder import inert, ingest
 from autograder.gradebook import Score
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -161,7 +161,7 @@ def _is_other(cell):
 def _shown(cell):
     """A cell as the template shows it."""
     if cell.cell_type != "code":
-        return {"html": outputs.inert_html(markdown2html(cell.source)), "outputs": []}
+        return {"html": inert.drawn(cell.source), "outputs": []}
     return {"html": highlighted(cell.source), "outputs": [_shown_output(output) for output in cell.outputs]}
 
 

@@ -18,6 +18,7 @@ import nbformat
 import nbformat.reader
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+from autograder import inert
 from cnnkit import exercises
 
 MAX_BYTES = 50 << 20
@@ -27,6 +28,8 @@ MAX_CELLS = 5000
 MAX_FILES = 200
 """Notebooks looked at in one student's folder, where none has the name that it should have."""
 MAX_DEPTH = 4
+MAX_MARKDOWN = 400_000
+"""Characters of a student's Markdown that are drawn; what comes after them in a notebook is shown as it was written."""
 DEFINITION = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)", re.MULTILINE)
 GRADE_ID = re.compile(rb'"grade_id"\s*:\s*"([^"\\]{1,200})"')
 ADDED = "added-"
@@ -61,7 +64,8 @@ class Merged:
     """A student's work in the instructor's notebook.
 
     Attributes:
-        notebook: without outputs; cells that the student added carry no nbgrader metadata.
+        notebook: without outputs; cells that the student added carry no nbgrader metadata, and nothing in what the
+            student wrote as Markdown acts where it is drawn.
         missing: exercises whose solution cell the submission does not have.
         imports: lines of import statements of the lesson itself, which can be loaded before any student's code.
     """
@@ -256,6 +260,7 @@ def merge(skeleton, cells):
         if k in submitted and may_change(ours):
             cell.source = submitted[k].source
         merged.cells += [cell, *after(k)]
+    _make_inert(merged.cells, skeleton.cells)
     return Merged(merged, missing, tuple(import_lines(skeleton)))
 
 
@@ -361,3 +366,13 @@ def _added_cell(number, cell):
     if cell.kind == "code":
         return new_code_cell(cell.source, id=f"{ADDED}{number}")
     return new_markdown_cell(cell.source, id=f"{ADDED}{number}")
+
+
+def _make_inert(cells, ours):
+    """Make the Markdown among cells inert, except what is the instructor's."""
+    own, drawn = {cell.id: cell.source for cell in ours}, 0
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source != own.get(cell.id):
+            drawn += len(cell.source)
+            make = inert.markdown if drawn <= MAX_MARKDOWN else inert.as_written
+            cell.source = make(cell.source)

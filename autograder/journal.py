@@ -16,7 +16,7 @@ from pathlib import Path
 import cnnkit
 
 PACKAGES = ("ipython", "numpy", "torch")
-GRADERS = ("expected.py", "flags.py", "ingest.py", "outputs.py", "score.py", "worker.py", "sandbox")
+GRADERS = ("expected.py", "flags.py", "inert.py", "ingest.py", "outputs.py", "score.py", "worker.py", "sandbox")
 
 
 class Busy(Exception):

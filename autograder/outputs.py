@@ -6,13 +6,11 @@ feedback and ours show it to people who are logged in.
 
 import base64
 import binascii
-import functools
 import re
 
-from bleach.css_sanitizer import CSSSanitizer
-from bleach.sanitizer import ALLOWED_PROTOCOLS, Cleaner
 from nbformat.v4 import new_output
 
+from autograder import inert
 from autograder.sandbox.protocol import ProtocolError, clean_text
 
 MAX_HTML = 200_000
@@ -20,20 +18,6 @@ MAX_HTML = 200_000
 MAX_HTML_OF_A_CELL = 1_000_000
 
 HTML = ("text/html", "text/markdown")
-TAGS = re.findall(
-    r"\w+",
-    """a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6
-    hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul
-    var""",
-)
-ACTIVE_TEX = re.compile(r"\\(href|url|require|class|cssId|style|unicode|data|htmlData|htmlClass|htmlStyle|htmlId)\b")
-"""What MathJax, which formgrader loads, would make links and attributes of."""
-ATTRIBUTES = {
-    "*": ["class", "style", "title", "role", "aria-label"],
-    "img": ["alt"],
-    "td": ["colspan", "rowspan"],
-    "th": ["colspan", "rowspan", "scope"],
-}
 
 
 def clean(outputs):
@@ -64,39 +48,6 @@ def error(name, message):
     return new_output("error", ename=name, evalue=message, traceback=[f"{name}: {message}"])
 
 
-ADDRESSES = {("a", "href"): r"(?i)(https?:|mailto:|#).*", ("img", "src"): r"data:image/png;base64,[A-Za-z0-9+/=\s]+"}
-"""Where a link may lead; and of pictures those alone that are in the page."""
-
-
-def _is_allowed(tag, name, value):
-    if address := ADDRESSES.get((tag, name)):
-        return re.fullmatch(address, value, re.DOTALL) is not None
-    return name in ATTRIBUTES["*"] or name in ATTRIBUTES.get(tag, ())
-
-
-@functools.cache
-def _cleaner():
-    protocols = {*ALLOWED_PROTOCOLS, "data"}
-    return Cleaner(TAGS, _is_allowed, protocols, strip=True, css_sanitizer=CSSSanitizer())
-
-
-def _markdown2html(text):
-    from nbconvert.filters import markdown2html  # takes a second to load, and few submissions show any
-
-    return markdown2html(text)
-
-
-def inert_html(html):
-    """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts."""
-    # Their text would remain as text.
-    html = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", html)
-    return _inert_tex(_cleaner().clean(html))
-
-
-def _inert_tex(text):
-    return ACTIVE_TEX.sub(r"\\mathrm", text)
-
-
 def _clean(output):
     kind = output["output_type"]
     match kind:
@@ -123,12 +74,12 @@ def _bundle(data):
             case "text/plain":
                 kept[kind] = clean_text(content)
             case "text/latex":
-                kept[kind] = _inert_tex(clean_text(content))
+                kept[kind] = inert.tex(clean_text(content))
             case "text/html" if isinstance(content, str) and len(content) <= MAX_HTML:
-                kept[kind] = inert_html(clean_text(content))
+                kept[kind] = inert.html(clean_text(content))
             case "text/markdown" if isinstance(content, str) and len(content) <= MAX_HTML:
                 # As HTML, since a link is harmless in one renderer of Markdown and not in the next.
-                kept["text/html"] = inert_html(_markdown2html(clean_text(content)))
+                kept["text/html"] = inert.drawn(clean_text(content))
             case "image/png" | "image/jpeg" | "image/gif" if _is_base64(content):
                 kept[kind] = content
             case "image/svg+xml":

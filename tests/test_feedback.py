@@ -1,38 +1,18 @@
 """The page that a student gets back: nothing in it acts, and it says no more than a student may know."""
 
 import pytest
-from alive import alive
+from alive import ATTACKS, alive
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder import feedback, outputs
+from autograder import feedback, inert, outputs
 from autograder.gradebook import Score
 from autograder.score import Graded
 from cnnkit import verdict
 from cnnkit.calling import Outcome, Problem
 
 UNIT = "00-start-here"
-ATTACKS = [
-    "<script>alert(1)</script>",
-    "<scr<script>ipt>alert(1)</scr</script>ipt>",
-    "<img src=x onerror=alert(1)>",
-    "<img src='//evil.example/pixel.png'>",
-    "<svg onload=alert(1)><script>alert(2)</script></svg>",
-    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=alert(1)&gt;'>",
-    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'></noscript>",
-    "<a href='javascript:alert(1)'>a</a><a href='JaVa&#x09;Script:alert(1)'>b</a><a href='data:text/html,x'>c</a>",
-    "<iframe src=//evil.example></iframe><object data=x></object><embed src=x><form action=//e><input></form>",
-    "<meta http-equiv=refresh content='0;url=//evil.example'><base href=//evil.example><link rel=stylesheet href=//e>",
-    "<style>@import '//evil.example'; * { background: url(//evil.example) }</style>",
-    "<div style='background:url(//evil.example/x)'>x</div><p style='position:fixed;inset:0;z-index:9'>over</p>",
-    "<details open ontoggle=alert(1)><summary>x</summary></details>",
-    "[c](javascript:alert(1)) ![d](//evil.example/pixel.png) <http://x.example>",
-    "</pre></div></main><script>alert(1)</script>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "\"'><script>alert(1)</script>",
-    "{{ 7 * 7 }}{% raw %}",
-]
 
 
 def page(attack, **more):
@@ -82,7 +62,7 @@ def test_nothing_that_a_student_wrote_acts(attack):
 
 @given(st.text(alphabet="<>'\"&;/=:() \tscriptonxhefjavu\\-!$#{}%", max_size=60))
 def test_no_other_text_acts_either(text):
-    assert alive(outputs.inert_html(text)) == []
+    assert alive(inert.html(text)) == []
 
 
 @pytest.mark.parametrize(
@@ -96,10 +76,10 @@ def test_no_other_text_acts_either(text):
     ],
 )
 def test_pictures_come_from_the_page_itself(address):
-    assert "src" not in outputs.inert_html(f'<img alt="seen" src="{address}">')
-    assert "href" not in outputs.inert_html('<a href="data:image/png;base64,AAAA">link</a>')
+    assert "src" not in inert.html(f'<img alt="seen" src="{address}">')
+    assert "href" not in inert.html('<a href="data:image/png;base64,AAAA">link</a>')
     kept = '<img alt="kept" src="data:image/png;base64,iVBORw0KGgo=">'
-    assert outputs.inert_html(kept) == kept
+    assert inert.html(kept) == kept
 
 
 @pytest.mark.parametrize("kind", ["text/html", "text/markdown"])

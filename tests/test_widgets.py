@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from nbconvert import HTMLExporter
 
-from autograder import outputs
+from autograder import inert
 from cnnkit import shapes, widgets
 from cnnkit.widgets.base import BadInput
 from cnnkit.widgets.page import SHOWN, all_explainers
@@ -61,7 +61,7 @@ def test_a_page_without_scripts_shows_the_still_picture(name, explainers):
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_feedback_page_keeps_the_still_picture(name, explainers):
-    kept = outputs.inert_html(explainers[name].still())
+    kept = inert.html(explainers[name].still())
     assert html.escape(explainers[name].summary(), quote=False)[:20] in kept
     for part in ("<td", "<img", "src=", "alt="):
         assert kept.count(part) == explainers[name].still().count(part)

@@ -3,6 +3,8 @@
 Numbers from 50 on. Each of them has found a fault, or would have found one in an earlier design.
 """
 
+import nbformat
+from alive import alive_in_formgrader
 from hostile_course import FIRST, Row, answer
 
 # What a student needs to speak the protocol, which is no secret.
@@ -33,10 +35,15 @@ MARKUP = "<script>alert(1)</script>"
 
 
 def inert(course, row):
-    """That no element of the attacker's is in the page."""
+    """That no element of the attacker's is in the student's page, nor in what formgrader shows."""
+    kinds = set()
     for path in course.received(row.student):
+        kinds.add(path.suffix)
         if path.suffix == ".html":
             assert "<script>alert" not in path.read_text(encoding="utf-8")
+        elif path.suffix == ".ipynb":
+            assert alive_in_formgrader(nbformat.read(path, as_version=4)) == []
+    assert {".html", ".ipynb"} <= kinds
 
 
 ROWS = [

@@ -8,7 +8,7 @@ import textwrap
 import zipfile
 
 import nbformat
-from alive import alive
+from alive import ATTACKS, alive, alive_in_formgrader
 from hostile_course import SECOND, UNIT, Row, answer
 
 from autograder.nbgrader_config import CODE_STUB
@@ -162,8 +162,25 @@ def inert(course, row):
     kinds = {kind for o in shown for kind in o.get("data", {})}
     assert len(pages) == 1 and "covered" in pages[0]
     assert kinds <= {"text/html", "text/plain", "text/latex", "image/png"}
+    assert alive_in_formgrader(nbformat.read(path, as_version=4)) == []
     for page in pages + [o.data["text/html"] for o in shown if "text/html" in o.get("data", {})]:
         assert alive(page) == [], page
+
+
+def hostile_text(nb):
+    for kind in (nbformat.v4.new_markdown_cell, nbformat.v4.new_raw_cell):
+        nb.cells += [kind(f"covered {attack}") for attack in ATTACKS]
+    lesson = next(c for c in nb.cells if c.cell_type == "markdown")
+    lesson.source += "\n\n" + "\n\n".join(ATTACKS)
+
+
+def inert_text(course, row):
+    [path] = [p for p in course.received(row.student) if p.suffix == ".ipynb"]
+    nb = nbformat.read(path, as_version=4)
+    assert sum("covered" in c.source for c in nb.cells) == 2 * len(ATTACKS)
+    assert alive_in_formgrader(nb) == []
+    [page] = [p.read_text(encoding="utf-8") for p in course.received(row.student) if p.suffix == ".html"]
+    assert alive(page) == []
 
 
 def flagged(course, row):
@@ -206,6 +223,7 @@ ROWS = [
     Row(16, "zip-with-dots", place=archive({"../../../results/grades.csv": "x"}), score=None, refused="no 90-two-exe"),
     Row(16, "zip-bomb", place=archive({"a.ipynb": bytes(200 << 20)}), score=None, refused="no 90-two-exercises.ipynb"),
     Row(29, "script-in-output", after=SHOW, found=inert),
+    Row(29, "script-in-text", edit=hostile_text, found=inert_text),
     Row(30, "edits-locked-cells", second=SECOND, edit=locked, score=8),
     Row(31, "flips-the-solution-flag", edit=change("running_sum_solution", solution=False, grade=True, points=5)),
     Row(31, "flips-the-grade-flag", second=SECOND, edit=change("double", grade=False, solution=True), score=8),
