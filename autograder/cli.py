@@ -250,7 +250,7 @@ def collect(archives, system, folder):
     from autograder import build as builder
     from autograder.collect import collect as unpack
 
-    problems, late = [], []
+    problems, late, notes = [], [], []
     for archive in archives:
         columns = (TextColumn("collecting"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console, transient=True) as progress:
@@ -264,9 +264,12 @@ def collect(archives, system, folder):
         count = f"{len(done.submissions)} notebooks of {students} students"
         console.print(f"{_plain(archive)}: {count} in {_plain(folder)}, {times}", soft_wrap=True)
         problems += done.problems
+        notes += done.notes
         late += sorted(done.late)
     for student, unit in late:
         console.print(f"late {_plain(student)} {unit}: {system.capitalize()} says so", soft_wrap=True)
+    for note in notes:
+        console.print(f"[bold]note[/] {_plain(note)}", soft_wrap=True)
     for problem in problems:
         console.print(f"[bold]not taken[/] {_plain(problem)}", soft_wrap=True)
     sys.exit(1 if problems else 0)

@@ -1,7 +1,9 @@
 """From the archive that a learning management system gives out to a folder of submissions.
 
 Moodle ("Download all submissions") puts a student's files into a folder "Full Name_12345_assignsubmission_file" or,
-where folders are switched off, puts that in front of the files' names. Canvas ("Download Submissions") names files
+where folders are switched off, puts that in front of the files' names. The number is that of one student in one
+assignment, so it is the name that a student is known by from week to week. Anonymous submissions are all
+"Participant_12345". Canvas ("Download Submissions") names files
 "lastnamefirstname_LATE_12345_67890_title.ipynb": student, LATE or nothing, the student's number, the file's, the title.
 
 An archive is text from outside, twice: students name the files in it and fill them, with archives too. No name in it is
@@ -49,15 +51,30 @@ CANVAS_TEXT = re.compile(r".+_(?:text|link)\.html")
 UNREADABLE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error)
 """What zipfile raises on bytes that are no archive, or a damaged one."""
 NAMES = "names.json"
-"""Beside the students' folders: what students are called."""
+"""Beside the students' folders: who they are."""
+NAMED = 5
+"""Students that a line names, at most."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who a student is, as far as an archive tells.
+
+    Attributes:
+        name: the full name, or "".
+        moodle: the numbers that Moodle has given this student, one for each assignment.
+    """
+
+    name: str = ""
+    moodle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of an archive: whose it is, under what title, and where it lies."""
+    """A file of an archive: whose it is, by name and number, under what title, and where it lies."""
 
-    student: str
-    full_name: str
+    name: str
+    number: str
     title: str
     late: bool
     time: datetime.datetime
@@ -74,12 +91,16 @@ class Collected:
         submissions: ``{(student, unit): path}``.
         late: students and units that the system calls late.
         problems: a line for each file or student that could not be taken.
+        notes: lines on what was taken, but deserves a look.
+        replaced: students and units where there was a notebook under another of Moodle's numbers.
         times: whether the archive says when students handed in.
     """
 
     submissions: dict[tuple[str, str], Path] = field(default_factory=dict)
     late: set[tuple[str, str]] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    replaced: list[tuple[str, str]] = field(default_factory=list)
     times: bool = False
 
 
@@ -133,16 +154,69 @@ def _collect(opened, system, folder, units, done, notify):
             done.problems.append(f"{_shown(info.filename)}: {reason}")
     times = [entry.time for entry in entries]
     done.times = bool(times) and max(times) - min(times) > ONE_DOWNLOAD
+    known = {student: person for student, person in people(folder).items() if (folder / student).is_dir()}
+    students = _moodle_students(entries, known, done) if system == "moodle" else _canvas_students(entries)
     by_student = {}
     for entry in entries:
-        by_student.setdefault(entry.student, []).append(entry)
-    names = {}
-    for number, (student, own) in enumerate(sorted(by_student.items()), start=1):
-        notify(number - 1, len(by_student))
-        _take(student, own, folder, units, budget, done)
-        names[student] = own[0].full_name
-        notify(number, len(by_student))
-    _keep_names(folder, {student: names[student] for student, _ in done.submissions})
+        by_student.setdefault(students[entry.name, entry.number], []).append(entry)
+    found = {}
+    for count, (student, own) in enumerate(sorted(by_student.items()), start=1):
+        notify(count - 1, len(by_student))
+        name, number = (own[0].name, own[0].number) if system == "moodle" else ("", "")
+        before = known.get(student, Person())
+        other = student in known and number and number not in before.moodle and not student.endswith(f"-{number}")
+        _take(student, own, folder, units, budget, done, other)
+        found[student] = Person(name, tuple(dict.fromkeys(filter(None, (*before.moodle, number)))))
+        notify(count, len(by_student))
+    if done.replaced:
+        whose = _listed([f"{student} {unit}" for student, unit in done.replaced])
+        done.notes.append(
+            f"replaced, and Moodle has another number for what was there: {whose}. Right where that is a second "
+            "assignment on the unit; in one assignment it would be two students of one name: give them a folder each"
+        )
+    _keep_people(folder, {student: found[student] for student, _ in done.submissions})
+
+
+def _canvas_students(entries):
+    """``{(name, number): student}``, where a student is the name of a folder. Canvas's number is the user's."""
+    return {(e.name, e.number): _joined(_slug(e.name), _slug(e.number)) for e in entries}
+
+
+def _moodle_students(entries, known, done):
+    """``{(name, number): student}``: by the number where the folder has it, or else by the name where that is unique.
+
+    Students of one name are kept apart by their numbers.
+    """
+    by_slug, students = {}, {}
+    for entry in entries:
+        by_slug.setdefault(_slug(entry.name), {})[entry.name, entry.number] = None
+    for slug, owners in by_slug.items():
+        there = {student: person for student, person in known.items() if slug and _slug(person.name) == slug}
+        apart = []
+        for name, number in owners:
+            numbered = _joined(slug, number)
+            same = [student for student, person in there.items() if number in person.moodle or student == numbered]
+            if not same and len(owners) == 1 and len(there) < 2:
+                same = [*there] or [slug or numbered]
+            if not same:
+                apart.append(numbered)
+            students[name, number] = same[0] if same else numbered
+        if apart:
+            also = f" beside {_listed([*there])}" if there else ""
+            done.notes.append(
+                f"{_shown(name)}: more than one student has this name, kept apart as {_listed(apart)}{also}. Moodle "
+                "has other numbers in each assignment: where you know who it is, move the work to that student's folder"
+            )
+    return students
+
+
+def _joined(*parts):
+    return "-".join(filter(None, parts))
+
+
+def _listed(names):
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _entry(opened, info, system, order, budget):
@@ -155,13 +229,13 @@ def _entry(opened, info, system, order, budget):
             raise Skipped("an answer typed into the page, no notebook")
         raise Skipped(f"not a name that {system.capitalize()} gives a student's file")
     parts = found.groupdict()
-    full_name = (parts["name"] or "").rpartition("/")[2]  # an archive that was packed again has a folder in front
-    student = "-".join(filter(None, (_slug(full_name), parts["number"] and _slug(parts["number"]))))
-    if not student:
+    name = (parts["name"] or "").rpartition("/")[2]  # an archive that was packed again has a folder in front
+    number = parts["number"] or ""
+    if not _slug(name + number):
         raise Skipped("no student's name in it")
     return Entry(
-        student=student,
-        full_name=full_name if system == "moodle" else "",
+        name=name,
+        number=number,
         title=parts["title"],
         late=bool(parts.get("late")),
         time=_time(info),
@@ -208,8 +282,11 @@ def _read(opened, info, limit, budget):
     return data
 
 
-def _take(student, entries, folder, units, budget, done):
-    """Write the notebooks of one student, of several of one unit the last."""
+def _take(student, entries, folder, units, budget, done, other):
+    """Write the notebooks of one student, of several of one unit the last.
+
+    ``other`` says whether what is there already has another of Moodle's numbers.
+    """
     best, problems = {}, []
     for entry in entries:
         try:
@@ -229,6 +306,8 @@ def _take(student, entries, folder, units, budget, done):
             problems.append(f"{_shown(entry.where)}: {reason}")
     for unit, (_, _, data, entry) in sorted(best.items()):
         path = folder / student / unit / f"{unit}.ipynb"
+        if other and path.exists():
+            done.replaced.append((student, unit))
         _write(path, data)
         stamp = path.with_name("timestamp.txt")
         if done.times:
@@ -289,21 +368,27 @@ def _shown(name):
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def _keep_names(folder, names):
-    """Add to the file that says what students are called."""
-    names = {student: name for student, name in names.items() if name}
-    if names:
-        known = full_names(folder)
-        _write(folder / NAMES, json.dumps(known | names, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n")
+def _keep_people(folder, found):
+    """Add to the file that says who the students are."""
+    if found:
+        everybody = {student: vars(person) for student, person in (people(folder) | found).items()}
+        text = json.dumps(everybody, ensure_ascii=False, indent=1, sort_keys=True)
+        _write(folder / NAMES, text.encode() + b"\n")
 
 
-def full_names(folder):
-    """``{student: full name}`` of those that were collected into a folder and have one."""
+def people(folder):
+    """``{student: Person}`` of those that were collected into a folder."""
     try:
         known = json.loads((Path(folder) / NAMES).read_bytes())
-        return {str(student): str(name) for student, name in known.items()}
-    except (OSError, ValueError, AttributeError):
+        return {student: _person(data) for student, data in known.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
+
+
+def _person(data):
+    if isinstance(data, str):  # as the file was once written
+        return Person(data)
+    return Person(str(data.get("name", "")), tuple(map(str, data.get("moodle", ()))))
 
 
 def _write(path, data):

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from small_course import UNIT, write_unit
 
 from autograder import build, cli, collect, ingest
+from autograder.collect import Person
 from autograder.errors import UsageError
+from cnnkit import exercises
 
 OTHER = "03-conv-forward"
 UNITS = [UNIT, OTHER]
@@ -61,13 +63,13 @@ def notebooks(found):
 @pytest.mark.parametrize(
     ("system", "name", "student"),
     [
-        ("moodle", "Ada Lovelace_12345_assignsubmission_file_/answers.ipynb", "ada-lovelace-12345"),
-        ("moodle", "Ada Lovelace_12345_assignsubmission_file/unit 3/answers.ipynb", "ada-lovelace-12345"),
-        ("moodle", "Ada Lovelace_12345_assignsubmission_file_answers.ipynb", "ada-lovelace-12345"),
-        ("moodle", "Zoë Müller-O'Hara_7_assignsubmission_file_/a.ipynb", "zoë-müller-o-hara-7"),
-        ("moodle", "Participant 9_9_assignsubmission_file_/a.ipynb", "participant-9-9"),
+        ("moodle", "Ada Lovelace_12345_assignsubmission_file_/answers.ipynb", "ada-lovelace"),
+        ("moodle", "Ada Lovelace_12345_assignsubmission_file/unit 3/answers.ipynb", "ada-lovelace"),
+        ("moodle", "Ada Lovelace_12345_assignsubmission_file_answers.ipynb", "ada-lovelace"),
+        ("moodle", "Zoë Müller-O'Hara_7_assignsubmission_file_/a.ipynb", "zoë-müller-o-hara"),
+        ("moodle", "Participant 9_9_assignsubmission_file_/a.ipynb", "participant-9"),
         ("moodle", "Default group_assignsubmission_file_/a.ipynb", "default-group"),
-        ("moodle", "week 3/Ada Lovelace_12345_assignsubmission_file_/a.ipynb", "ada-lovelace-12345"),
+        ("moodle", "week 3/Ada Lovelace_12345_assignsubmission_file_/a.ipynb", "ada-lovelace"),
         ("canvas", "lovelaceada_12345_67890_answers.ipynb", "lovelaceada-12345"),
         ("canvas", "lovelaceada_LATE_12345_67890_3_4_answers-1.ipynb", "lovelaceada-12345"),
         ("canvas", "lovelaceada_late_12345_67890_answers.ipynb", "lovelaceada-12345"),
@@ -86,8 +88,79 @@ def test_names_as_the_systems_give_them(take, notebook, system, name, student):
 
 def test_full_names_are_kept_for_the_gradebook(take, notebook, tmp_path):
     take("moodle", {"Ada King Lovelace_12_assignsubmission_file_/a.ipynb": notebook})
-    assert collect.full_names(tmp_path / "submitted") == {"ada-king-lovelace-12": "Ada King Lovelace"}
-    assert collect.full_names(tmp_path) == {}
+    assert collect.people(tmp_path / "submitted") == {"ada-king-lovelace": Person("Ada King Lovelace", ("12",))}
+    assert collect.people(tmp_path) == {}
+
+
+@pytest.fixture
+def lesson(tmp_path_factory):
+    """A function from a unit to a released notebook of it."""
+    return lambda unit, more="": (
+        b'{"cells": [{"metadata": {"nbgrader": {"grade_id": "%s"}}}]}' % exercises.names(unit)[0].encode()
+        + more.encode()
+    )
+
+
+def ada(number):
+    return f"Ada Lovelace_{number}_assignsubmission_file_/x.ipynb"
+
+
+def test_moodles_number_is_another_in_each_assignment_and_the_student_the_same(take, lesson, tmp_path):
+    take("moodle", {ada(40231): lesson(UNIT)})
+    done, found = take("moodle", {ada(40877): lesson(OTHER)})
+    assert notebooks(found) == [f"ada-lovelace/{unit}/{unit}.ipynb" for unit in UNITS]
+    assert collect.people(tmp_path / "submitted")["ada-lovelace"].moodle == ("40231", "40877")
+    # The same assignment again, with another of that name who is late.
+    done, found = take("moodle", {ada(40231): lesson(UNIT, " "), ada(40300): lesson(UNIT, "  ")})
+    assert found[f"ada-lovelace/{UNIT}/{UNIT}.ipynb"] == lesson(UNIT, " ")
+    assert found[f"ada-lovelace-40300/{UNIT}/{UNIT}.ipynb"] == lesson(UNIT, "  ")
+    (note,) = done.notes
+    assert "Ada Lovelace: more than one student" in note and "as ada-lovelace-40300 beside ada-lovelace." in note
+
+
+def test_students_of_one_name_are_kept_apart(take, lesson):
+    done, found = take(
+        "moodle", {ada(1): lesson(UNIT), ada(2): lesson(UNIT, " "), "Bo_3_assignsubmission_file_/x.ipynb": lesson(UNIT)}
+    )
+    assert sorted({path.split("/")[0] for path in notebooks(found)}) == ["ada-lovelace-1", "ada-lovelace-2", "bo"]
+    (note,) = done.notes
+    assert "kept apart as ada-lovelace-1, ada-lovelace-2." in note
+    # Nobody can tell which of the two it is in the next week, nor is it taken for a third one in silence.
+    done, found = take("moodle", {ada(7): lesson(OTHER)})
+    assert f"ada-lovelace-7/{OTHER}/{OTHER}.ipynb" in found
+    (note,) = done.notes
+    assert "as ada-lovelace-7 beside ada-lovelace-1, ada-lovelace-2." in note
+    # The same archive again is the same.
+    assert notebooks(take("moodle", {ada(1): lesson(UNIT), ada(7): lesson(OTHER)})[1]) == notebooks(found)
+
+
+def test_anonymous_students_are_one_line_and_not_one_student(take, lesson):
+    files = {f"Participant_{i}_assignsubmission_file_/x.ipynb": lesson(UNIT) for i in range(10, 20)}
+    done, found = take("moodle", files)
+    assert len(notebooks(found)) == 10
+    (note,) = done.notes
+    assert (
+        "kept apart as participant-10, participant-11, participant-12, participant-13, participant-14 and 5 more"
+        in note
+    )
+
+
+def test_a_notebook_of_another_number_is_not_replaced_in_silence(take, lesson):
+    take("moodle", {ada(1): lesson(UNIT)})
+    done, found = take("moodle", {ada(2): lesson(UNIT, " "), "Bo_3_assignsubmission_file_/x.ipynb": lesson(UNIT)})
+    assert found[f"ada-lovelace/{UNIT}/{UNIT}.ipynb"] == lesson(UNIT, " ")
+    (note,) = done.notes
+    assert note.startswith(f"replaced, and Moodle has another number for what was there: ada-lovelace {UNIT}.")
+    assert take("moodle", {ada(2): lesson(UNIT)})[0].notes == []
+
+
+def test_a_folder_collected_when_numbers_were_part_of_the_name_goes_on(take, lesson, tmp_path):
+    (tmp_path / "submitted" / "ada-lovelace-40231" / UNIT).mkdir(parents=True)
+    (tmp_path / "submitted" / "names.json").write_text('{"ada-lovelace-40231": "Ada Lovelace", "bo-2": "Bo"}')
+    done, found = take("moodle", {ada(40877): lesson(OTHER), "Bo_3_assignsubmission_file_/x.ipynb": lesson(OTHER)})
+    assert notebooks(found) == [f"ada-lovelace-40231/{OTHER}/{OTHER}.ipynb", f"bo/{OTHER}/{OTHER}.ipynb"]
+    assert done.notes == []
+    assert notebooks(take("moodle", {ada(40231): lesson(UNIT)})[1])[0] == f"ada-lovelace-40231/{UNIT}/{UNIT}.ipynb"
 
 
 def test_a_notebook_that_cannot_be_read_is_known_by_its_title(take):
@@ -120,10 +193,10 @@ def test_times_are_kept_where_the_archive_has_them(take, notebook, monkeypatch):
     done, found = take("moodle", {one: notebook, two: notebook, forged: b"1999-01-01 00:00:00 UTC"})
     assert done.times
     when = datetime.datetime(2025, 3, 2, 11, 30, 2).astimezone(datetime.UTC)
-    assert found[f"b-2/{UNIT}/timestamp.txt"].decode() == f"{when:%Y-%m-%d %H:%M:%S} UTC\n"
+    assert found[f"b/{UNIT}/timestamp.txt"].decode() == f"{when:%Y-%m-%d %H:%M:%S} UTC\n"
     done, found = take("moodle", {dated(one.filename, 2025, 3, 3, 0, 0, 0): notebook})
     assert not done.times
-    assert f"a-1/{UNIT}/timestamp.txt" not in found
+    assert f"a/{UNIT}/timestamp.txt" not in found
 
 
 # What should not be unpacked
@@ -161,7 +234,7 @@ HEAD = "A_1_assignsubmission_file_"
 )
 def test_what_is_not_taken_is_named_and_the_others_are_taken(take, notebook, files, reason):
     done, found = take("moodle", files | {"B_2_assignsubmission_file_/x.ipynb": notebook})
-    assert notebooks(found) == [f"b-2/{UNIT}/{UNIT}.ipynb"]
+    assert notebooks(found) == [f"b/{UNIT}/{UNIT}.ipynb"]
     assert any(reason in line and "\n" not in line for line in done.problems), done.problems
 
 
@@ -178,8 +251,8 @@ def test_a_size_that_is_a_lie_is_not_believed(take, notebook):
     at = data.rindex(b"PK\x01\x02", 0, data.rindex(big.encode()))
     struct.pack_into("<I", data, at + 24, 10)
     done, found = take("moodle", bytes(data))
-    assert found[f"b-2/{UNIT}/{UNIT}.ipynb"] == notebook
-    assert not any(path.startswith("a-1/") and len(held) > 10 for path, held in found.items())
+    assert found[f"b/{UNIT}/{UNIT}.ipynb"] == notebook
+    assert not any(path.startswith("a/") and len(held) > 10 for path, held in found.items())
     assert [line for line in done.problems if line.startswith(big)]
 
 
