@@ -319,12 +319,14 @@ def export(units, output, form, to, columns, db):
     """Write the marks as a table for Canvas, Moodle or others.
 
     Without UNIT, every unit. Points are what is left after late penalties; marks given by hand count. A student who
-    handed nothing in has an empty cell, which leaves alone what the platform has. Names, e-mail addresses and the
-    platform's own numbers come from the gradebook: `nbgrader db student import` puts them there.
+    handed nothing in has an empty cell, which leaves alone what the platform has. Canvas finds students by its own
+    numbers, where `autograder collect` took the submissions from its archive; other numbers, names and e-mail addresses
+    come from the gradebook: `nbgrader db student import` puts them there.
     """
     from autograder import export as exports
 
-    text = exports.export(output, form, units, columns, db)
+    notify = lambda line: console.print(f"[bold]note[/] {_plain(line)}", soft_wrap=True)
+    text = exports.export(output, form, units, columns, db, notify)
     path = to or output / f"export-{form}.csv"
     try:
         path.write_text(text, encoding="utf-8")

@@ -63,10 +63,12 @@ class Person:
     Attributes:
         name: the full name, or "".
         moodle: the numbers that Moodle has given this student, one for each assignment.
+        canvas_id: Canvas's number of the user, or "".
     """
 
     name: str = ""
     moodle: tuple[str, ...] = ()
+    canvas_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,19 +164,23 @@ def _collect(opened, system, folder, units, done, notify):
     found = {}
     for count, (student, own) in enumerate(sorted(by_student.items()), start=1):
         notify(count - 1, len(by_student))
-        name, number = (own[0].name, own[0].number) if system == "moodle" else ("", "")
-        before = known.get(student, Person())
-        other = student in known and number and number not in before.moodle and not student.endswith(f"-{number}")
+        name, number, before = own[0].name, own[0].number, known.get(student)
+        other = False
+        if system == "canvas":
+            found[student] = Person(canvas_id=number if number.isdecimal() else "")
+        else:
+            had = before.moodle if before else ()
+            other = before and number not in had and not student.endswith(f"-{number}")
+            found[student] = Person(name, tuple(dict.fromkeys(filter(None, (*had, number)))))
         _take(student, own, folder, units, budget, done, other)
-        found[student] = Person(name, tuple(dict.fromkeys(filter(None, (*before.moodle, number)))))
         notify(count, len(by_student))
     if done.replaced:
-        whose = _listed([f"{student} {unit}" for student, unit in done.replaced])
+        whose = listed([f"{student} {unit}" for student, unit in done.replaced])
         done.notes.append(
             f"replaced, and Moodle has another number for what was there: {whose}. Right where that is a second "
             "assignment on the unit; in one assignment it would be two students of one name: give them a folder each"
         )
-    _keep_people(folder, {student: found[student] for student, _ in done.submissions})
+    keep_people(folder, {student: found[student] for student, _ in done.submissions})
 
 
 def _canvas_students(entries):
@@ -202,9 +208,9 @@ def _moodle_students(entries, known, done):
                 apart.append(numbered)
             students[name, number] = same[0] if same else numbered
         if apart:
-            also = f" beside {_listed([*there])}" if there else ""
+            also = f" beside {listed([*there])}" if there else ""
             done.notes.append(
-                f"{_shown(name)}: more than one student has this name, kept apart as {_listed(apart)}{also}. Moodle "
+                f"{_shown(name)}: more than one student has this name, kept apart as {listed(apart)}{also}. Moodle "
                 "has other numbers in each assignment: where you know who it is, move the work to that student's folder"
             )
     return students
@@ -214,7 +220,8 @@ def _joined(*parts):
     return "-".join(filter(None, parts))
 
 
-def _listed(names):
+def listed(names):
+    """The first few of some names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -368,8 +375,8 @@ def _shown(name):
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def _keep_people(folder, found):
-    """Add to the file that says who the students are."""
+def keep_people(folder, found):
+    """Add ``{student: Person}`` to the file of a folder that says who the students are."""
     if found:
         everybody = {student: vars(person) for student, person in (people(folder) | found).items()}
         text = json.dumps(everybody, ensure_ascii=False, indent=1, sort_keys=True)
@@ -377,7 +384,7 @@ def _keep_people(folder, found):
 
 
 def people(folder):
-    """``{student: Person}`` of those that were collected into a folder."""
+    """``{student: Person}`` of those that were collected into a folder, or graded from there into it."""
     try:
         known = json.loads((Path(folder) / NAMES).read_bytes())
         return {student: _person(data) for student, data in known.items()}
@@ -388,7 +395,8 @@ def people(folder):
 def _person(data):
     if isinstance(data, str):  # as the file was once written
         return Person(data)
-    return Person(str(data.get("name", "")), tuple(map(str, data.get("moodle", ()))))
+    moodle = tuple(map(str, data.get("moodle", ())))
+    return Person(str(data.get("name", "")), moodle, str(data.get("canvas_id", "")))
 
 
 def _write(path, data):

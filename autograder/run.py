@@ -18,7 +18,7 @@ import nbformat
 from traitlets.config import Config, PyFileConfigLoader
 
 from autograder import build, feedback, flags, gradebook, ingest, pool, report, worker
-from autograder.collect import people
+from autograder.collect import keep_people, people
 from autograder.errors import GradingError, UsageError
 from autograder.gradebook import Book
 from autograder.ingest import Refusal, Submission
@@ -183,8 +183,9 @@ class Run:
         with Book(self._url, self._config) as book, self._workers(first) as workers:
             for unit, lesson in lessons.items():
                 book.add_unit(unit, lesson.source)
-            names = {student: person.name for student, person in people(self.submitted).items()}
-            writer = _Writer(self.output, book, journal, names)
+            collected = people(self.submitted)
+            keep_people(self.output, collected)  # for the export
+            writer = _Writer(self.output, book, journal, {who: person.name for who, person in collected.items()})
             source = _Jobs(submissions, lessons, settings, journal, self.regrade, writer)
             try:
                 self._score(workers, source, writer, len(submissions), summary)

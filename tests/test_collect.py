@@ -92,6 +92,13 @@ def test_full_names_are_kept_for_the_gradebook(take, notebook, tmp_path):
     assert collect.people(tmp_path) == {}
 
 
+def test_canvas_knows_its_users_by_the_number_in_the_files_names(take, notebook, tmp_path):
+    for _ in range(2):
+        done, _ = take("canvas", {"doejane_LATE_12_67_x.ipynb": notebook, "anon_aB3x9_68_x.ipynb": notebook})
+        assert done.notes == []
+    assert collect.people(tmp_path / "submitted") == {"doejane-12": Person(canvas_id="12"), "anon-ab3x9": Person()}
+
+
 @pytest.fixture
 def lesson(tmp_path_factory):
     """A function from a unit to a released notebook of it."""

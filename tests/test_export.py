@@ -13,6 +13,7 @@ from small_course import UNIT, write_unit
 from traitlets.config import Config
 
 from autograder import build, cli, gradebook
+from autograder.collect import Person, keep_people
 from autograder.errors import GradebookError, UsageError
 from autograder.export import export
 from autograder.gradebook import Book
@@ -105,6 +106,23 @@ def test_moodle_gets_ways_to_name_a_user_and_a_column_per_unit(output):
     assert header == ["Username", "First name", "Last name", "ID number", "Email address", UNIT]
     assert users[0] == ["ann", "Ann", "Acker, Dr", "17", "a@x.org", "1"]
     assert users[1] == ["bob", "", "", "", "", "2"]
+
+
+def test_students_who_were_collected_have_the_platforms_number_and_no_login_of_our_making(output, tmp_path):
+    output, lines = shutil.copytree(output, tmp_path / "results"), []
+    people = {"ann": Person("Ann Acker"), "bob": Person(canvas_id="12345"), "cy": Person("Cy")}
+    keep_people(output, people)
+    assert [row[:5] for row in table(output, "canvas", notify=lines.append)[2:]] == [
+        ["Acker, Dr, Ann", "", "17", "", ""],
+        ["bob", "12345", "", "", ""],
+        ["cy", "", "", "", ""],
+    ]
+    assert lines.pop().startswith("Canvas will not find cy: ")
+    users = [row[:5] for row in table(output, "moodle", notify=lines.append)[1:]]
+    assert users == [["", "Ann", "Acker, Dr", "17", "a@x.org"], [""] * 5, [""] * 5]
+    assert lines.pop().startswith("Moodle will not find bob, cy: ")
+    table(output, "csv", notify=lines.append)
+    assert lines == []
 
 
 def test_who_handed_nothing_in_has_an_empty_cell(output, tmp_path):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from programs import autograder
 from small_course import SOLUTION, SOURCE, UNIT, write_unit
 
 from autograder import build, cli, gradebook, selftest, worker
+from autograder.collect import collect
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
+from autograder.export import export
 from autograder.ingest import check_name, merge, parse
 from autograder.run import Run, source_path
 from autograder.sandbox import Limits
@@ -530,6 +533,15 @@ def test_full_names_from_the_collection_are_in_the_gradebook(grade, notebook, tm
     with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
         student = book.find_student("ada-1")
     assert (student.first_name, student.last_name) == ("Ada King", "Lovelace")
+
+
+def test_what_canvas_gave_out_goes_back_to_canvas(grade, notebook, tmp_path):
+    with zipfile.ZipFile(tmp_path / "submissions.zip", "w") as archive:
+        archive.writestr("lovelaceada_12345_678_answers.ipynb", nbformat.writes(notebook()))
+    collect(tmp_path / "submissions.zip", "canvas", tmp_path / "submitted", [UNIT])
+    grade()
+    row = export(tmp_path / "results", "canvas").splitlines()[-1]
+    assert row == "lovelaceada-12345,12345,,,,1"
 
 
 KILLED = """
