@@ -1,5 +1,7 @@
 """Unit 08: what the probes see and what they overlook on purpose; answers that are wrong in one corner only."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from autograder import build, ingest
 from autograder.examples import make
 from autograder.run import source_path
 from cnnkit import evaluate, models, oracle
-from cnnkit.exercises import get, names, probing
+from cnnkit.exercises import get, names, probing, tracing
 from cnnkit.exercises.probing import rebuilt, swapped
 
 UNIT = "08-architectures"
@@ -79,7 +81,7 @@ def test_the_examples_lose_what_they_are_made_to_lose(student):
 
 def test_a_trace_lets_a_network_of_any_size_cost_next_to_nothing():
     """No layer computes: their weights may be anything."""
-    with probing.Trace(probing.level(1)) as seen:
+    with tracing.Trace(probing.level(1)) as seen:
         net = models.vgg("E")
         for p in net.parameters():
             p.data = torch.full((1,) * p.ndim, torch.nan).expand(p.shape)
@@ -95,7 +97,7 @@ def test_a_trace_leaves_the_error_of_a_wrong_size_to_the_layer():
         (nn.Conv2d(4, 3, 1), (2, 5, 3, 3)),
         (nn.Conv2d(1, 3, 5), (2, 1, 3, 3)),
     ):
-        with pytest.raises(RuntimeError), probing.Trace(probing.level(1)):
+        with pytest.raises(RuntimeError), tracing.Trace(probing.level(1)):
             layer(torch.zeros(shape))
 
 
@@ -111,6 +113,7 @@ ODD_NETWORKS = {
             *(nn.Flatten(), nn.Linear(400, 120), nn.GELU(), nn.Dropout(), nn.Linear(120, 84), nn.Softplus()),
             nn.Linear(84, 10),
         ),
+        "means by a fixed convolution": rebuilt(models.lenet5, swapped(nn.AvgPool2d, lambda _: FixedMeans())),
         "response normalisation": rebuilt(
             models.lenet5, swapped(nn.AvgPool2d, lambda pool: nn.Sequential(pool, nn.LocalResponseNorm(3)))
         ),
@@ -126,6 +129,12 @@ ODD_NETWORKS = {
     "zfnet": {"adaptive pooling at the end": lambda: adaptive(models.zfnet())},
     "vgg": {"convolutions as a head": lambda configuration: convolutional(models.vgg(configuration))},
 }
+
+
+class FixedMeans(nn.Module):
+    def forward(self, x):
+        kernel = torch.full((x.shape[1], 1, 2, 2), 0.25, device=x.device)
+        return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
 
 
 def own_initialisation(net):
@@ -158,6 +167,163 @@ def convolutional(net):
 @pytest.mark.parametrize(("name", "style"), [(name, style) for name in ODD_NETWORKS for style in ODD_NETWORKS[name]])
 def test_a_network_is_right_in_any_style(name, style):
     passes(name, ODD_NETWORKS[name][style], SEEDS[:1])
+
+
+class Handmade(nn.Module):
+    """LeNet-5 whose layers are functions of parameters: ``linear(x, w, b)`` and ``conv(x, w, b)``."""
+
+    def __init__(self, linear=F.linear, conv=F.conv2d, bend=F.relu, last=lambda scores: scores):
+        super().__init__()
+        self.linear, self.conv, self.bend, self.last = linear, conv, bend, last
+        shapes = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84))
+        self.w = nn.ParameterList(torch.randn(shape) for shape in shapes)
+        self.b = nn.ParameterList(torch.randn(shape[0]) for shape in shapes)
+
+    def forward(self, x):
+        for w, b in zip(self.w[:2], self.b[:2], strict=True):
+            x = F.max_pool2d(self.bend(self.conv(x, w, b)), 2)
+        x = x.flatten(1)
+        for w, b in zip(self.w[2:4], self.b[2:4], strict=True):
+            x = self.bend(self.linear(x, w, b))
+        return self.last(self.linear(x, self.w[4], self.b[4]))
+
+
+LINEAR = {
+    "einsum": lambda x, w, b: torch.einsum("ni,oi->no", x, w) + b,
+    "@": lambda x, w, b: x @ w.T + b,
+    "weights first": lambda x, w, b: (b.view(-1, 1) + w.matmul(x.t())).t(),
+    "linear, bias apart": lambda x, w, b: F.linear(x, w).add_(b),
+    "addmm": lambda x, w, b: torch.addmm(b, x, w.t()),
+    "baddbmm of a batch": lambda x, w, b: torch.baddbmm(b.view(1, 1, -1), x[None], w.T[None])[0],
+    "baddbmm of rows": lambda x, w, b: torch.baddbmm(
+        b.expand(len(x), 1, -1), x.unsqueeze(1), w.t().expand(len(x), -1, -1)
+    ).squeeze(1),
+    "bmm of columns": lambda x, w, b: torch.bmm(w.expand(len(x), *w.shape), x[..., None]).squeeze(-1) + b,
+    "tensordot": lambda x, w, b: torch.tensordot(x, w, dims=([1], [1])) + b,
+    "picture by picture": lambda x, w, b: torch.stack([w.mv(one) + b for one in x]),
+    "multiplied and summed": lambda x, w, b: (x[:, None] * w).sum(-1) + b,
+}
+
+
+def as_maps(y, x):
+    """Places in one axis, spread out again as rows and columns."""
+    return y.unflatten(-1, (x.shape[2] - 4, x.shape[3] - 4))
+
+
+def windows_of(x):
+    return x.unfold(2, 5, 1).unfold(3, 5, 1)
+
+
+def as_unit_3_has_it(x, w, b):
+    """Columns by picture, row and column; the product's rows are filters."""
+    columns = F.unfold(x, 5).transpose(0, 1).flatten(1)
+    return as_maps((w.flatten(1) @ columns + b[:, None]).unflatten(1, (len(x), -1)), x).transpose(0, 1)
+
+
+def kernel_by_kernel(x, w, b):
+    high, wide = x.shape[2] - 4, x.shape[3] - 4
+    out = torch.zeros(len(x), len(w), high, wide)
+    for i in range(5):
+        for j in range(5):
+            out += torch.einsum("nchw,fc->nfhw", x[:, :, i : i + high, j : j + wide], w[:, :, i, j])
+    return out + b.view(-1, 1, 1)
+
+
+def filter_by_filter(x, w, b):
+    return torch.stack([torch.einsum("nchwij,cij->nhw", windows_of(x), one) for one in w], 1) + b.view(-1, 1, 1)
+
+
+def place_by_place(x, w, b):
+    out = torch.empty(len(x), len(w), x.shape[2] - 4, x.shape[3] - 4)
+    for i in range(out.shape[2]):
+        for j in range(out.shape[3]):
+            out[:, :, i, j] = x[:, :, i : i + 5, j : j + 5].flatten(1) @ w.flatten(1).T
+    return out + b[:, None, None]
+
+
+CONV = {
+    "unfold, @": lambda x, w, b: as_maps(w.flatten(1) @ F.unfold(x, 5) + b[:, None], x),
+    "unfold, linear": lambda x, w, b: as_maps(F.linear(F.unfold(x, 5).mT, w.flatten(1), b).mT, x),
+    "unfold, addmm": lambda x, w, b: (
+        torch.addmm(b, windows_of(x).permute(0, 2, 3, 1, 4, 5).reshape(-1, w[0].numel()), w.flatten(1).t())
+        .view(len(x), x.shape[2] - 4, x.shape[3] - 4, -1)
+        .permute(0, 3, 1, 2)
+    ),
+    "windows, einsum": lambda x, w, b: torch.einsum("nchwij,fcij->nfhw", windows_of(x), w) + b[:, None, None],
+    "windows, tensordot": lambda x, w, b: (
+        torch.tensordot(windows_of(x), w, dims=([1, 4, 5], [1, 2, 3])).movedim(-1, 1) + b[:, None, None]
+    ),
+    "im2col of unit 3": as_unit_3_has_it,
+    "kernel by kernel": kernel_by_kernel,
+    "filter by filter": filter_by_filter,
+    "place by place": place_by_place,
+}
+
+
+@pytest.mark.parametrize("style", LINEAR)
+def test_a_linear_layer_may_be_any_product(style):
+    passes("lenet5", lambda: Handmade(linear=LINEAR[style]), SEEDS[:1])
+
+
+@pytest.mark.parametrize("style", CONV)
+def test_a_convolution_may_be_products_with_windows(style):
+    passes("lenet5", lambda: Handmade(conv=CONV[style]), SEEDS[:1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "style"), [("linear", style) for style in LINEAR] + [("conv", style) for style in CONV]
+)
+def test_a_handmade_network_that_is_wrong_loses_the_same_marks_as_one_of_layers(kind, style):
+    layer = {**LINEAR, **CONV}[style]
+    straight = evaluate("lenet5", lambda: Handmade(**{kind: layer}, bend=lambda x: x))
+    assert (straight.bug, straight.groups["activations"]) == ("no activation", (0, 1))
+    ended = evaluate("lenet5", lambda: Handmade(**{kind: layer}, last=F.relu))
+    assert (ended.bug, ended.groups["activations"]) == ("last ReLU", (0, 1))
+
+
+def padded(conv):
+    """Padding that makes the maps larger, and a pooling that hides it."""
+    return lambda x, w, b: F.adaptive_avg_pool2d(conv(F.pad(x, (2, 2, 2, 2)), w, b), (x.shape[2] - 4, x.shape[3] - 4))
+
+
+@pytest.mark.parametrize("style", ["unfold, @", "windows, einsum", "kernel by kernel"])
+def test_a_handmade_convolution_of_another_size_loses_marks_behind_an_adaptive_pooling(style):
+    loses("lenet5", lambda: Handmade(conv=padded(CONV[style])), "activations", seeds=SEEDS[:1])
+
+
+@pytest.mark.parametrize("style", ["einsum", "@", "weights first", "baddbmm of a batch"])
+def test_a_handmade_layer_that_mixes_pictures_up_loses_marks(style):
+    mixed = lambda x, w, b: LINEAR[style](x.movedim(0, -1).reshape(len(x), -1), w, b)
+    loses("lenet5", lambda: Handmade(linear=mixed), "training", seeds=SEEDS[:1])
+
+
+class EinsumLinear(nn.Linear):
+    def forward(self, x):
+        return torch.einsum("ij,kj->ik", x, self.weight) + self.bias
+
+
+class UnfoldedConv(nn.Conv2d):
+    """Padded, with a stride."""
+
+    def forward(self, x):
+        columns = F.unfold(x, self.kernel_size, padding=self.padding, stride=self.stride)
+        return (self.weight.flatten(1) @ columns + self.bias[:, None]).unflatten(2, (math.isqrt(columns.shape[2]), -1))
+
+
+def handmade_layers(net):
+    net = swapped(nn.Linear, lambda layer: EinsumLinear(layer.in_features, layer.out_features))(net)
+    again = lambda c: UnfoldedConv(c.in_channels, c.out_channels, c.kernel_size, c.stride, c.padding)
+    return swapped(nn.Conv2d, again)(net)
+
+
+def test_the_layers_of_a_large_network_may_be_products_as_well():
+    passes(
+        "alexnet", rebuilt(models.alexnet, swapped(nn.Linear, lambda c: EinsumLinear(c.in_features, c.out_features)))
+    )
+    passes("zfnet", rebuilt(models.zfnet, handmade_layers), SEEDS[:1])
+    mean = swapped(nn.MaxPool2d, lambda pool: nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding))
+    verdict = evaluate("zfnet", rebuilt(models.zfnet, lambda net: mean(handmade_layers(net))))
+    assert (verdict.bug, verdict.groups["layers"]) == ("mean for maximum", (0, 1))
 
 
 def nth(kind, number, new):
@@ -196,6 +362,10 @@ WRONG_NETWORKS = {
         "for 28 x 28": lambda: nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), *models.lenet5()[1:]),
         "pooled once": lambda: nn.Sequential(
             *(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.AdaptiveAvgPool2d(5), nn.Flatten()),
+            *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+        ),
+        "strides for poolings": lambda: nn.Sequential(
+            *(nn.Conv2d(1, 6, 5, 2), nn.ReLU(), nn.Conv2d(6, 16, 5, 2), nn.ReLU(), nn.Flatten()),
             *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
         ),
         "pictures mixed up": rebuilt(models.lenet5, swapped(nn.Flatten, lambda _: Mixed(0))),

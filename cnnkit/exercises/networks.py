@@ -346,6 +346,12 @@ def with_scales(net):
     return swapped(nn.AvgPool2d, lambda pool: nn.Sequential(pool, nn.BatchNorm2d(next(maps))))(net)
 
 
+def strided(net):
+    """C1 and C3 move by 2, which gives the sizes that pooling gives."""
+    net[0].stride = net[3].stride = (2, 2)
+    return swapped(nn.AvgPool2d, lambda pool: nn.Identity())(net)
+
+
 @UNIT.exercise("lenet5()", points={"parameters": 1, "activations": 1, "training": 1})
 class LeNet5:
     cases = network_cases(32, [((), {})], "activations", channels=1)
@@ -376,6 +382,12 @@ class LeNet5:
             "You gave the subsampling layers weights of their own, as the paper has them: 2 per map. Here they only "
             "average (or take the maximum), which leaves 61706 parameters in all.",
             rebuilt(models.lenet5, with_scales),
+        ),
+        Bug(
+            "strides for poolings",
+            "The sizes come out right, but C1 and C3 jump over every other position. Here they move by 1, to 28 and to "
+            "10, and the subsampling layers S2 and S4 halve these.",
+            rebuilt(models.lenet5, strided),
         ),
         Bug(
             "a layer is missing",

@@ -1,7 +1,7 @@
 """How a student's torch module is examined, whatever its style: what stands here runs beside the student's code.
 
-A small block gets its numbers set by role and is run: ``respond``. A large network is never computed: ``trace`` lets
-each of its convolutions and linear layers put out a known pattern and writes down what the next one is given, so
+A small block gets its numbers set by role and is run: ``respond``. A large network is never computed: in a ``Trace``
+each of its convolutions and linear layers puts out a known pattern, and what the next one is given is written down, so
 that VGG costs no more than its poolings.
 """
 
@@ -10,10 +10,9 @@ import math
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 import cnnkit as ck
+from cnnkit.exercises.tracing import Trace
 
 # Building
 
@@ -201,95 +200,6 @@ def block_probe(answer, *args, ask="output", **kwargs):
 
 # Networks: let every layer put out a pattern, write down what the next one is given
 
-LARGE = 100_000
-"""Tensors with more numbers than this are not filled at random: nobody looks at them."""
-LAYERS = (F.conv2d, F.linear)
-PRODUCTS = (torch.matmul, torch.mm, torch.Tensor.matmul, torch.Tensor.mm, torch.Tensor.__matmul__)
-DRAWS = (torch.Tensor.uniform_, torch.Tensor.normal_)
-
-
-class Trace(TorchFunctionMode):
-    """Inside the block, convolutions and linear layers compute nothing but put out ``pattern(shape)``.
-
-    Response normalisation is passed over, since a network is right with it and without.
-
-    Args:
-        pattern: from a shape without the batch's axis to a tensor.
-        levels: for each picture of the batch, what its patterns are multiplied by.
-
-    Attributes:
-        given: for each of the layers, in order, what it was given, (N, ...), before zeros were put around it.
-        whole: for each of the layers, whether it saw all of that at once.
-        inputs: for each of the layers, how many numbers one of its outputs is computed from.
-    """
-
-    def __init__(self, pattern, levels=(1,)):
-        super().__init__()
-        self.pattern, self.levels = pattern, torch.tensor(levels)
-        self.given, self.whole, self.inputs = [], [], []
-
-    def drawn(self, shape, learns=False, device=None, dtype=torch.float32):
-        """The pattern for each picture of a batch of this shape.
-
-        Args:
-            shape: (N, ...).
-            learns: whether a gradient can be traced back from it.
-            device, dtype: as torch has them.
-        """
-        pattern = self.pattern(shape[1:]).to(device or ck.device(), dtype).requires_grad_(learns).expand(shape)
-        if len(self.levels) != shape[0]:
-            return pattern.clone()
-        return pattern * self.levels.to(pattern).reshape(-1, *[1] * len(shape[1:]))
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function in LAYERS or (function in PRODUCTS and isinstance(args[0], torch.Tensor) and args[0].ndim == 2):
-            return self._layer(function, *args, **kwargs)
-        if function is torch.addmm:
-            return self._layer(torch.mm, *args[1:], **kwargs)
-        if function is F.local_response_norm:
-            return args[0]
-        if function is F.pad:
-            return self._pad(*args, **kwargs)
-        initialises = getattr(function, "__module__", "") == "torch.nn.init" or function in DRAWS
-        tensor = args[0] if args else kwargs.get("tensor")
-        if initialises and isinstance(tensor, torch.Tensor) and tensor.numel() > LARGE:
-            return tensor
-        return function(*args, **kwargs)
-
-    def _layer(self, function, x, *args, **kwargs):
-        shape = self._shape(function, x, *args, **kwargs)
-        self.given.append(getattr(x, "unpadded", x))
-        self.whole.append(math.prod(shape[2:]) == 1)
-        self.inputs.append(args[0].numel() // shape[1])
-        # As the weights would make it: whether the output can be traced back is asked as well.
-        learns = any(isinstance(a, torch.Tensor) and a.requires_grad for a in args)
-        return self.drawn(shape, learns, x.device, x.dtype)
-
-    @staticmethod
-    def _pad(input, pad, mode="constant", value=None):
-        """Padding in a step of its own, of which a layer's ``given`` shall know nothing."""
-        padded = F.pad(input, pad, mode, value)
-        if mode == "constant" and not value and min(pad) >= 0:
-            padded.unpadded = padded
-            for axis in range(len(pad) // 2):
-                padded.unpadded = padded.unpadded.narrow(-1 - axis, pad[2 * axis], input.shape[-1 - axis])
-        return padded
-
-    @staticmethod
-    def _shape(function, x, weight, bias=None, *moves, **more):
-        """What shape would come out; the layer itself says so where sizes do not fit."""
-        if function is F.conv2d:
-            groups = more.pop("groups", 1) if len(moves) < 4 else moves[3]
-            if x.ndim != 4 or x.shape[1] != weight.shape[1] * groups:
-                function(x, weight, bias, *moves[:3], groups=groups, **more)
-            one = function(x[:1, :1], weight[:1, :1], None, *moves[:3], **more)
-            return (len(x), len(weight), *one.shape[2:])
-        inputs, outputs = weight.shape[::-1] if function is F.linear else weight.shape
-        if x.shape[-1] != inputs:
-            function(x, weight)
-        return (*x.shape[:-1], outputs)
-
 
 def trace(answer, args, kwargs, side, channels, pattern, levels=(1,), train=False):
     """Build a network and run it inside a ``Trace``.
@@ -390,7 +300,7 @@ def bends(answer, *args, side, seed, channels=3, **kwargs):
 
     Returns:
         ``(whether there is a non-linearity behind each layer but the last, how many numbers each layer is given, the
-        scores)``, which should be the numbers put out.
+        scores, in how many places each layer is computed)``; the scores should be the numbers put out.
     """
     step, means = np.random.default_rng(seed).uniform(1.5, 2.5), []
     levels = (-step, 0, 2 * step)  # on a straight line, the second step is twice the first
@@ -401,7 +311,7 @@ def bends(answer, *args, side, seed, channels=3, **kwargs):
     first, second = middle - low, high - middle
     bent = np.abs(second - 2 * first) > 0.05 * (np.abs(first) + np.abs(second))
     sizes = tuple(one.numel() for one in sights(seen, output))
-    return tuple(bool(b) for b in bent[:-1]), sizes, np.array(means, np.float32)[:, -1]
+    return tuple(bool(b) for b in bent[:-1]), sizes, np.array(means, np.float32)[:, -1], tuple(seen.places)
 
 
 ASK_NETWORK = {
