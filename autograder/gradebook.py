@@ -190,6 +190,11 @@ class Book:
         if submission.total_seconds_late > 0:
             nbgrader = {"notebook": unit, "assignment": unit, "student": student, "db_url": self.url}
             AssignLatePenalties(config=self._config)(new_notebook(), {"nbgrader": nbgrader})
+            return
+        for notebook in submission.notebooks:  # nbgrader leaves alone what is no longer late
+            if notebook.late_submission_penalty:
+                notebook.late_submission_penalty = None
+                self._book.db.commit()
 
     def scores(self):
         """``{(student, unit): {name of the graded cell: Score}}`` of everything in the gradebook."""

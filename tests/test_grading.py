@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
 import re
@@ -30,7 +31,7 @@ from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
 from autograder.export import export
 from autograder.ingest import check_name, merge, parse
-from autograder.run import Run, source_path
+from autograder.run import Run, report_again, source_path
 from autograder.sandbox import Limits
 from autograder.score import Graded, Scorer
 from cnnkit import evaluate, exercises, verdict
@@ -473,6 +474,20 @@ def test_a_late_penalty_of_nbgraders_is_taken_off(grade, notebook, tmp_path):
     assert grade(regrade=True).graded == 1
     page = (tmp_path / "results" / "feedback" / "late" / UNIT / f"{UNIT}.html").read_text()
     assert "1 points were taken off for being late" in page
+
+
+def test_a_penalty_is_taken_back_when_the_due_date_moves(grade, notebook, tmp_path):
+    path, results = submit(tmp_path / "submitted", "late", notebook()), tmp_path / "results"
+    dated(path.parent / "timestamp.txt", "2025-03-02 10:00:00 UTC\n", "2025-03-02 10:00:01")
+    grade()
+    config = results / "nbgrader_config.py"
+    config.write_text(config.read_text() + 'c.AssignLatePenalties.plugin_class = "autograder.late.PerDay"\n')
+    for due, penalty in [("2025-03-01", "0.1"), ("2025-04-01", "0"), ("2025-02-28", "0.2"), (None, "0")]:
+        with Gradebook(gradebook.sqlite_url(results), "cnn-course") as book:
+            book.update_or_create_assignment(UNIT, duedate=due and f"{due} 10:00:00 UTC")
+        report_again(results)
+        (row,) = csv.DictReader(io.StringIO(export(results, "csv")))
+        assert (due, row["late_penalty"]) == (due, penalty)
 
 
 def dated(path, text, time):
