@@ -130,13 +130,14 @@ class Book:
             student, unit: whose it is.
             notebook: its cells that carry nbgrader metadata suffice.
             timestamp: when it was handed in, or None.
-            full_name: what the student is called, or None.
+            full_name: what the student is called, where the gradebook has no name yet, or None.
 
         Scores and comments that a person gave stay; nbgrader then asks for another look.
         """
         with _errors(self.url):
-            first, _, last = (full_name or "").rpartition(" ")
-            self._book.update_or_create_student(student, **({"first_name": first, "last_name": last} if last else {}))
+            known = self._book.update_or_create_student(student)
+            if full_name and not (known.first_name or known.last_name):
+                known.first_name, _, known.last_name = full_name.rpartition(" ")
             more = {"timestamp": timestamp} if timestamp else {}
             with self._book.db.no_autoflush:  # nbgrader's code links rows that are not in the session yet
                 submission = self._book.update_or_create_submission(unit, student, **more)

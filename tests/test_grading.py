@@ -547,7 +547,12 @@ def test_full_names_from_the_collection_are_in_the_gradebook(grade, notebook, tm
     grade()
     with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
         student = book.find_student("ada-1")
-    assert (student.first_name, student.last_name) == ("Ada King", "Lovelace")
+        assert (student.first_name, student.last_name) == ("Ada King", "Lovelace")
+        book.update_or_create_student("ada-1", first_name="Ada", last_name="King Lovelace")
+    grade(regrade=True)
+    with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
+        student = book.find_student("ada-1")
+        assert (student.first_name, student.last_name) == ("Ada", "King Lovelace")  # as its instructor has it
 
 
 def test_what_canvas_gave_out_goes_back_to_canvas(grade, notebook, tmp_path):
