@@ -4,7 +4,8 @@
 
 CNN_HUB is a folder for the hub's state, the students' homes and nbgrader's exchange; CNN_COURSE is the instructors'
 copy of the repository. docs/jupyterhub.md says what to change for a real class: here every server runs under one
-account of the system, without protection from the others.
+account of the system, without protection from the others. CNN_HUB_PASSWORD is what all users come in with; without it
+nobody is asked for one, and the hub is open to this machine alone.
 """
 
 import os
@@ -31,6 +32,8 @@ if local_proxy.exists():
 # Everybody who knows the one password may come in under any name. For a class: PAM, LDAP, OAuth.
 c.JupyterHub.authenticator_class = "dummy"
 c.DummyAuthenticator.password = os.environ.get("CNN_HUB_PASSWORD", "")
+if not c.DummyAuthenticator.password:
+    c.JupyterHub.bind_url = "http://127.0.0.1:8000"  # for this machine alone
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = instructors
 

@@ -8,15 +8,18 @@ import csv
 import json
 import os
 import shutil
+import socket
 import sys
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
+from jupyterhub.app import JupyterHub
 from programs import autograder_succeeds, free_ports, running
+from traitlets.config import PyFileConfigLoader
 
 from autograder import build
 
@@ -32,7 +35,7 @@ c.JupyterHub.services = [dict(name="test", api_token={token!r})]
 c.JupyterHub.load_roles = [
     dict(name="test", services=["test"], scopes=["admin:users", "admin:servers", "tokens", "access:servers"])
 ]
-c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.bind_url = c.JupyterHub.bind_url.replace(":8000", ":{port}")
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
 c.Spawner.args = ["--allow-root"]
@@ -115,11 +118,26 @@ def hub(course, tmp_path_factory):
     config = folder / "config.py"
     more = {"recipe": str(RECIPE), "token": TOKEN, "seconds": SECONDS}
     config.write_text(CONFIG.format(port=port, hub_port=hub_port, api_port=api_port, **more))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "CNN_HUB"))}
     environment |= {"CNN_HUB": str(folder), "CNN_COURSE": str(course), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "jupyterhub", "--config", config]
     with running(command, folder / "hub.log", "JupyterHub is now running", SECONDS, cwd=folder, env=environment):
         yield Hub(f"http://127.0.0.1:{port}")
+
+
+def test_without_a_password_it_listens_on_this_machine_alone(hub):
+    port = urlsplit(hub.url).port
+    socket.create_connection(("127.0.0.1", port), SECONDS).close()
+    with pytest.raises(ConnectionRefusedError):  # where somebody who listens everywhere would be met as well
+        socket.create_connection(("127.0.0.2", port), SECONDS)
+
+
+def test_with_a_password_it_listens_everywhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNN_HUB", str(tmp_path))
+    monkeypatch.setenv("CNN_HUB_PASSWORD", "swordfish")
+    config = PyFileConfigLoader(RECIPE.name, path=str(RECIPE.parent)).load_config()
+    assert urlsplit(JupyterHub(config=config).bind_url).hostname is None
+    assert config.DummyAuthenticator.password == "swordfish"
 
 
 def test_one_assignment_goes_round(hub, course):
