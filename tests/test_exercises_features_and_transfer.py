@@ -267,6 +267,41 @@ def test_a_head_that_is_not_all_new_loses_marks():
         loses_marks("replace_head", answer)
 
 
+def head_of(*behind, n_hidden=None, bias=True, begin=None):
+    """A new head that is a linear layer, or two, with something behind it."""
+
+    def answer(model, head, n_classes):
+        width = model.get_submodule(head).in_features
+        hidden = [nn.Linear(width, n_hidden, bias=bias), nn.ReLU()] if n_hidden else []
+        layers = [*hidden, nn.Linear(n_hidden or width, n_classes, bias=bias)]
+        for p in nn.Sequential(*layers).parameters():
+            if begin:
+                begin(p)
+        parent, _, name = head.rpartition(".")
+        setattr(model.get_submodule(parent), name, nn.Sequential(*layers, *behind))
+        return model
+
+    return answer
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("begin", [None, nn.init.zeros_, nn.init.ones_])
+@pytest.mark.parametrize("n_hidden", [None, 16])
+def test_a_new_head_may_have_no_bias_and_begin_with_any_numbers(bias, begin, n_hidden):
+    for seed in range(4):
+        verdict = evaluate("replace_head", head_of(n_hidden=n_hidden, bias=bias, begin=begin), seed=seed)
+        assert verdict.passed, verdict.text()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("begin", [None, nn.init.zeros_])
+@pytest.mark.parametrize("last", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid(), nn.Tanh(), nn.ReLU()])
+def test_something_behind_a_new_head_is_found_without_a_bias_too(last, begin, bias):
+    verdict = evaluate("replace_head", head_of(last, bias=bias, begin=begin))
+    assert verdict.groups["learning"] == (0, 1)
+    assert verdict.bug == "softmax in the head"
+
+
 # The example class
 
 ALL = None

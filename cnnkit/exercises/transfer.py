@@ -258,14 +258,28 @@ def replace_probe(replace, model, head, n_classes, x, look="model"):
 
 
 def gives_scores(model, head, x):
-    """Whether the model's outputs change their sign with the head's biases, as they would not behind a softmax."""
+    """Whether the model's outputs are scores, which are negative as easily as positive, and of any size.
+
+    The head's own numbers are overwritten, since it may begin with zeros: by biases alone, of which the outputs should
+    take the sign, then by random ones, since a head may have no bias. What enters it is random, too: the features of a
+    picture may all be 0.
+    """
+    rng = np.random.default_rng(0)
+    draws = [lambda p, bias=bias: np.full(p.shape, bias if p.ndim == 1 else 0.0) for bias in (1.0, -1.0)]
+    draws += 4 * [lambda p: 1e3 * rng.standard_normal(p.shape)]
+    hook = head.register_forward_pre_hook(
+        lambda module, inputs: (inputs[0].new_tensor(rng.normal(size=inputs[0].shape)),)
+    )
     outputs = []
     with torch.no_grad():
-        for bias in (1.0, -1.0):
+        for numbers in draws:
             for p in head.parameters():
-                p.fill_(bias if p.ndim == 1 else 0.0)
+                p.copy_(torch.from_numpy(numbers(p)))
             outputs.append(model(x))
-    return torch.equal(outputs[0], -outputs[1])
+    hook.remove()
+    up, down, *wide = outputs
+    wide = torch.cat(wide)
+    return torch.equal(up, -down) and wide.min().item() < -1 and wide.max().item() > 1
 
 
 def put(model, head, new):
@@ -369,7 +383,12 @@ class ReplaceHead:
             "Something comes after the new layer. A model gives scores, which may be negative and of any size: the "
             "softmax is part of the loss, and a ReLU would cut off half of them.",
             followed_by(lambda: nn.Softmax(dim=1)),
-            (followed_by(nn.ReLU), followed_by(lambda: nn.LogSoftmax(dim=1)), followed_by(nn.Sigmoid)),
+            (
+                followed_by(nn.ReLU),
+                followed_by(lambda: nn.LogSoftmax(dim=1)),
+                followed_by(nn.Sigmoid),
+                followed_by(nn.Tanh),
+            ),
         ),
         Bug(
             "one class too many",
