@@ -1,4 +1,7 @@
-"""nbgrader on an instructor's server: the course directory, its exchange, and what being late costs."""
+"""nbgrader on an instructor's server: the course directory and its exchange.
+
+What being late costs stands in grading/nbgrader_config.py of the course, which `autograder grade` writes and reads.
+"""
 
 import os
 
@@ -9,4 +12,3 @@ c.merge(course_config(os.environ["CNN_COURSE"]))
 c.Exchange.root = os.environ["CNN_EXCHANGE"]
 # Files in the exchange belong to the one account that runs all servers, not to the student who submitted.
 c.ExchangeCollect.check_owner = False
-c.AssignLatePenalties.plugin_class = "autograder.late.PerDay"
