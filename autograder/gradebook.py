@@ -378,23 +378,25 @@ def read_timestamp(folder):
     time of the file itself counts.
 
     Returns:
-        A datetime in UTC without a time zone, or None where there is no such file.
+        ``(time, doubted)``: a datetime in UTC without a time zone, or None where there is no such file; and whether the
+        file says another time, more than a day off.
     """
     path = Path(folder) / "timestamp.txt"
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                return None
+                return None, False
             text = file.read(100).decode(errors="replace").strip()
     except OSError:
-        return None
+        return None, False
     collected = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC).replace(tzinfo=None, microsecond=0)
     try:
         said = parse_utc(text)
-        return said if abs(said - collected) <= A_DAY else collected
+        doubted = abs(said - collected) > A_DAY
     except (ValueError, OverflowError, TypeError):
-        return collected
+        return collected, False
+    return (collected if doubted else said), doubted
 
 
 def _first_line(error):

@@ -18,7 +18,7 @@ import nbformat
 from traitlets.config import Config, PyFileConfigLoader
 
 from autograder import build, feedback, flags, gradebook, ingest, pool, report, worker
-from autograder.collect import keep_people, people
+from autograder.collect import keep_people, listed, people
 from autograder.errors import GradingError, UsageError
 from autograder.gradebook import Book
 from autograder.ingest import Refusal, Submission
@@ -192,6 +192,8 @@ class Run:
             finally:
                 writer.flush()
             summary.unchanged = source.unchanged
+            if writer.doubted:
+                summary.notes.append(_doubt(writer.doubted))
             summary.refused = {who: why for who, why in journal.refused.items() if who[1] in units}
             publish(self.output, book, journal, summary, self.feedback)
         return summary
@@ -350,6 +352,7 @@ class _Writer:
         self._journal = journal
         self._names = names
         self._known = {}
+        self.doubted = []  # submissions whose time stamp and its file disagree
         self._waiting = {}
         self._since = time.monotonic()
 
@@ -392,7 +395,9 @@ class _Writer:
 
     def _write(self, submission, notebook):
         graded = [cell for cell in notebook["cells"] if "nbgrader" in cell["metadata"]]
-        timestamp = gradebook.read_timestamp(submission.path.parent)
+        timestamp, doubted = gradebook.read_timestamp(submission.path.parent)
+        if doubted:
+            self.doubted.append(f"{submission.student} {submission.unit}")
         name = self._names.get(submission.student)
         cells = nbformat.from_dict({**notebook, "cells": graded})
         self._book.write(submission.student, submission.unit, cells, timestamp, name)
@@ -400,6 +405,14 @@ class _Writer:
     def _path(self, submission):
         unit = submission.unit
         return self._output / "autograded" / submission.student / unit / f"{unit}.ipynb"
+
+
+def _doubt(whose):
+    stamps = "1 time stamp is" if len(whose) == 1 else f"{len(whose)} time stamps are"
+    return (
+        f"{stamps} more than a day off the dates of their files, which count: {listed(sorted(whose))}. Where the "
+        "folder was copied without its dates, copy it again with cp -a, and grade with --regrade"
+    )
 
 
 def _rows(who, result, scores):

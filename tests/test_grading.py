@@ -31,7 +31,7 @@ from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
 from autograder.export import export
 from autograder.ingest import check_name, merge, parse
-from autograder.run import Run, report_again, source_path
+from autograder.run import Run, Summary, report_again, source_path
 from autograder.sandbox import Limits
 from autograder.score import Graded, Scorer
 from cnnkit import evaluate, exercises, verdict
@@ -490,6 +490,24 @@ def test_a_penalty_is_taken_back_when_the_due_date_moves(grade, notebook, tmp_pa
         assert (due, row["late_penalty"]) == (due, penalty)
 
 
+def test_a_class_that_was_copied_without_its_dates_is_not_late_in_silence(grade, notebook, tmp_path):
+    original = tmp_path / "original"
+    for student in ("ada", "bob"):
+        path = submit(original, student, notebook())
+        dated(path.parent / "timestamp.txt", "2025-03-02 10:00:00 UTC\n", "2025-03-02 10:00:01")
+    subprocess.run(["cp", "-r", original, tmp_path / "submitted"], check=True)
+    (note,) = grade().notes
+    assert note.startswith("2 time stamps are more than a day off the dates of their files, which count: ada 00-")
+    with cli.console.capture() as captured:
+        cli._show(Summary(notes=[note]), ())
+    assert captured.get().splitlines()[-1] == f"note {note}"
+    # What it says to do.
+    subprocess.run(["cp", "-a", f"{original}/.", tmp_path / "submitted"], check=True)
+    assert grade(regrade=True).notes == []
+    with Gradebook(gradebook.sqlite_url(tmp_path / "results"), "cnn-course") as book:
+        assert book.find_submission(UNIT, "ada").timestamp == datetime(2025, 3, 2, 10)
+
+
 def dated(path, text, time):
     """Write a file that is as old as the text ``time`` says, in UTC."""
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -511,16 +529,17 @@ def dated(path, text, time):
 )
 def test_a_time_that_is_forged_or_cannot_be_read_is_that_of_the_collection(tmp_path, text, read):
     dated(tmp_path / "timestamp.txt", text, "2025-03-02 10:00:00")
-    assert gradebook.read_timestamp(tmp_path) == datetime.fromisoformat(read)
+    doubted = text[:4] in ("1999", "2999")
+    assert gradebook.read_timestamp(tmp_path) == (datetime.fromisoformat(read), doubted)
 
 
 def test_a_time_that_is_no_file_is_none(tmp_path):
-    assert gradebook.read_timestamp(tmp_path) is None
+    assert gradebook.read_timestamp(tmp_path) == (None, False)
     os.mkfifo(tmp_path / "timestamp.txt")
-    assert gradebook.read_timestamp(tmp_path) is None
+    assert gradebook.read_timestamp(tmp_path) == (None, False)
     (tmp_path / "timestamp.txt").unlink()
     (tmp_path / "timestamp.txt").symlink_to("/dev/zero")
-    assert gradebook.read_timestamp(tmp_path) is None
+    assert gradebook.read_timestamp(tmp_path) == (None, False)
 
 
 def test_a_new_gradebook_is_the_one_that_nbgrader_makes(tmp_path, monkeypatch):
