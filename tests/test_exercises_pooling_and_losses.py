@@ -300,6 +300,17 @@ def test_a_window_that_fits_on_one_axis_only_must_be_refused(name, axis):
         assert evaluate(name, answer, seed=seed).groups["fit"][0] == 0
 
 
+def test_sharing_a_tie_is_not_told_that_gradient_was_made_from_nothing():
+    def shared(dout, x, size, stride):
+        leaf = torch.tensor(x, requires_grad=True)
+        leaf.unfold(2, size, stride).unfold(3, size, stride).amax((4, 5)).backward(torch.tensor(dout))
+        return leaf.grad.numpy()
+
+    verdict = evaluate("max_pool_backward", shared)
+    assert (verdict.bug, verdict.groups["ties"]) == ("ties share the gradient", (0, 1))
+    assert "Nothing is lost" in verdict.hint
+
+
 def test_negative_pictures_and_ties_count():
     loses("max_pool_forward", lambda x, *_: (x < 0).all())
     loses("max_pool_forward", lambda x, *_: True, lambda result: np.maximum(result, -99999))

@@ -318,7 +318,13 @@ class MaxPoolBackward:
             "Where a window has its largest value in several places, each of them got the upstream gradient, so more "
             "flows back than came in. The first of them in row-major order gets all of it, the others nothing.",
             _shared(lambda windows, largest: windows == largest),
-            (_shared(lambda windows, largest: (windows == largest) / (windows == largest).sum(1, keepdim=True)),),
+        ),
+        Bug(
+            "ties share the gradient",
+            "Where a window has its largest value in several places, you shared the gradient among them, as torch.amax "
+            "does. Nothing is lost that way, but this course gives all of it to the first in row-major order, as "
+            "max_pool2d does.",
+            _shared(lambda windows, largest: (windows == largest) / (windows == largest).sum(1, keepdim=True)),
         ),
         Bug(
             "the last of several maxima",

@@ -199,7 +199,8 @@ check("max_pool_forward", max_pool_forward)
 # pixel.
 #
 # **Predict.** The map of edges changes when everything moves by a pixel. By how many per cent? And the same
-# map, pooled in windows of 8 × 8?
+# map, pooled in windows of 8 × 8? (Measure the change from a map $a$ to a map $b$ by the size of their
+# difference, $\lVert a - b \rVert$, in per cent of $\lVert a \rVert$.)
 #
 # <details><summary>Answer</summary>
 #
@@ -293,8 +294,10 @@ plot.show(fig, "Bright lines on dark ground above, dark lines on bright ground b
 # %%
 flattened = 1000 * (1024 * 7 * 7 + 1)
 after_pooling = 1000 * (1024 + 1)
+saved = flattened - after_pooling
 print(f"fully connected to all values: {flattened:,}; to the means: {after_pooling:,}")
-assert (flattened, after_pooling) == (50_177_000, 1_025_000)
+print(f"saved: {saved:,}, or {saved / flattened:.0%}")
+assert (flattened, after_pooling, saved) == (50_177_000, 1_025_000, 49_152_000)
 
 a, b = np.array([4, 0]), np.array([0, 2])
 assert (a + b).mean() == a.mean() + b.mean() == 3
@@ -705,7 +708,8 @@ assert 0.25**10 < 1e-6
 # ## 8 · A leak: leaky ReLU and PReLU
 #
 # ReLU has a slope of exactly 0 for all negative $z$. A unit that is negative for *every* example gets no
-# gradient from any, so its weights never change, so it stays negative: a **dead** unit.
+# gradient from any, so its weights never change, so it stays negative (unless the layers before it happen to
+# move its inputs): a **dead** unit.
 #
 # **Leaky ReLU** (deck b) leaves a small slope there:
 #
@@ -819,7 +823,8 @@ check("leaky_relu_backward", leaky_relu_backward)
 #
 # $$f(z) = \begin{cases} z & z > 0 \\ a\,z & z \le 0 \end{cases}$$
 #
-# With one per channel `a` has the shape `(C,)`, and channel $c$ is axis 1 of `z`.
+# With one per channel `a` has the shape `(C,)`, and channel $c$ is axis 1 of `z`. One for the whole layer comes
+# as a Python number or as an array without axes, `np.array(0.25)`; `np.ndim(a)` is 0 for either.
 #
 # **Predict.** What does NumPy make of `a * z` with `a` of shape `(3,)` and `z` of shape `(2, 3, 4, 5)`? Of
 # shape `(2, 3, 4, 3)`?
@@ -839,6 +844,7 @@ try:
 except ValueError as error:
     print(error)
 assert (a * np.ones((2, 3, 4, 3)))[0, 0, 0].tolist() == a.tolist()  # along the columns
+assert np.ndim(0.25) == np.ndim(np.array(0.25)) == 0 and np.ndim(a) == 1
 
 # %% [markdown]
 # On the way back `a` is a parameter and gets a gradient of its own. It took part wherever $z$ was not
@@ -874,8 +880,9 @@ plot.show(fig, "Six values z and their upstream gradients; where z is negative t
 # %% [markdown]
 # ### Exercises: `prelu`, `prelu_backward`
 #
-# `a` may be a number or an array of shape `(C,)`, `z` a batch of vectors `(N, C)` or of images `(N, C, H,
-# W)`. And `a` is learned: it may come out above 1, or negative.
+# `a` may be one slope, as a number or as an array without axes, or a slope for each channel, an array of shape
+# `(C,)`; `z` is a batch of vectors `(N, C)` or of images `(N, C, H, W)`. And `a` is learned: it may come out
+# above 1, or negative.
 
 # %% solution="prelu"
 def prelu(z, a):
@@ -883,7 +890,7 @@ def prelu(z, a):
 
     Args:
         z: array (N, C) or (N, C, H, W).
-        a: one slope, or a slope for each channel, (C,).
+        a: one slope (a number, or an array of shape ()), or a slope for each channel, (C,).
 
     Returns:
         Shaped as z, dtype of z.
@@ -905,8 +912,8 @@ def prelu_backward(dout, z, a):
         z, a: the arguments of the way forward.
 
     Returns:
-        (dz, da): dz shaped as z, with a for the derivative at 0; da shaped as a, a
-        number where a is one.
+        (dz, da): dz shaped as z, dtype of z, with a for the derivative at 0; da shaped as
+        a, a number where a is one.
     """
     ### BEGIN SOLUTION
     by_channel = np.reshape(a, (-1,) + (1,) * (z.ndim - 2))
