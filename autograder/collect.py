@@ -164,14 +164,9 @@ def _collect(opened, system, folder, units, done, notify):
     found = {}
     for count, (student, own) in enumerate(sorted(by_student.items()), start=1):
         notify(count - 1, len(by_student))
-        name, number, before = own[0].name, own[0].number, known.get(student)
-        other = False
-        if system == "canvas":
-            found[student] = Person(canvas_id=number if number.isdecimal() else "")
-        else:
-            had = before.moodle if before else ()
-            other = before and number not in had and not student.endswith(f"-{number}")
-            found[student] = Person(name, tuple(dict.fromkeys(filter(None, (*had, number)))))
+        before = known.get(student, Person())
+        found[student] = _who(system, own[0], before)
+        other = student in known and found[student].moodle != before.moodle
         _take(student, own, folder, units, budget, done, other)
         notify(count, len(by_student))
     if done.replaced:
@@ -181,6 +176,13 @@ def _collect(opened, system, folder, units, done, notify):
             "assignment on the unit; in one assignment it would be two students of one name: give them a folder each"
         )
     keep_people(folder, {student: found[student] for student, _ in done.submissions})
+
+
+def _who(system, entry, before):
+    """The Person whom an entry is of, where ``before`` is what the folder knows already."""
+    if system == "canvas":
+        return Person(canvas_id=entry.number if entry.number.isdecimal() else "")
+    return Person(entry.name, tuple(dict.fromkeys(filter(None, (*before.moodle, entry.number)))))
 
 
 def _canvas_students(entries):
@@ -200,13 +202,13 @@ def _moodle_students(entries, known, done):
         there = {student: person for student, person in known.items() if slug and _slug(person.name) == slug}
         apart = []
         for name, number in owners:
-            numbered = _joined(slug, number)
-            same = [student for student, person in there.items() if number in person.moodle or student == numbered]
+            same = [student for student, person in there.items() if number in person.moodle]
             if not same and len(owners) == 1 and len(there) < 2:
-                same = [*there] or [slug or numbered]
+                same = [*there] or [slug or number]
             if not same:
-                apart.append(numbered)
-            students[name, number] = same[0] if same else numbered
+                same = [_joined(slug, number)]
+                apart += same
+            students[name, number] = same[0]
         if apart:
             also = f" beside {listed([*there])}" if there else ""
             done.notes.append(
@@ -387,14 +389,14 @@ def people(folder):
     """``{student: Person}`` of those that were collected into a folder, or graded from there into it."""
     try:
         known = json.loads((Path(folder) / NAMES).read_bytes())
-        return {student: _person(data) for student, data in known.items()}
+        return {student: _person(student, data) for student, data in known.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
 
 
-def _person(data):
-    if isinstance(data, str):  # as the file was once written
-        return Person(data)
+def _person(student, data):
+    if isinstance(data, str):  # as the file was once written, when Moodle's number ended the folder's name
+        return Person(data, (student.rpartition("-")[2],))
     moodle = tuple(map(str, data.get("moodle", ())))
     return Person(str(data.get("name", "")), moodle, str(data.get("canvas_id", "")))
 

@@ -28,7 +28,7 @@ class ScoreBySpecification(NbGraderPreprocessor):
     seed = Integer(
         None,
         allow_none=True,
-        help="What the hidden cases are drawn from; None for the secret seed that is kept beside the gradebook.",
+        help="What the hidden cases are drawn from; None for the secret one of the folder, or beside the gradebook.",
     ).tag(config=True)
     isolation = Enum(list(ISOLATION), "sandbox", help="Where student code runs.").tag(config=True)
 
@@ -61,4 +61,5 @@ class ScoreBySpecification(NbGraderPreprocessor):
             return self.seed
         url = make_url(db_url)
         beside = Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else root
-        return gradebook.secret_seed(beside)
+        # A folder of results has its own, wherever its gradebook is.
+        return gradebook.secret_seed(root if (Path(root) / gradebook.SEED_FILE).exists() else beside)

@@ -20,6 +20,7 @@ import nbformat
 from nbgrader.utils import is_solution
 
 from autograder import build, percent
+from autograder.collect import NAMES
 from autograder.errors import AutograderError, BuildError
 from autograder.gradebook import SEED_FILE
 from autograder.nbgrader_config import ROOT
@@ -32,7 +33,7 @@ LEFT_OUT = ("__pycache__", ".*", "*.pyc", "*.egg-info", "cache")
 TEMPLATES = Path(__file__).parent / "templates" / "release"
 
 TOP = {*COPIED, *FOLDERS, *WRITTEN, "environment.yml", "notebooks"}
-INSTRUCTORS = {"autograder", "solutions", "grading", "gradebook.db", "grades.csv", "journal.jsonl", SEED_FILE}
+INSTRUCTORS = {"autograder", "solutions", "grading", "gradebook.db", "grades.csv", "journal.jsonl", NAMES, SEED_FILE}
 """Names that no file or folder of a bundle has."""
 CANARY = "INSTRUCTORS ONLY"
 """Write it into anything that students must not get; a bundle that holds it is refused."""

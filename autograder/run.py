@@ -192,8 +192,7 @@ class Run:
             finally:
                 writer.flush()
             summary.unchanged = source.unchanged
-            if writer.doubted:
-                summary.notes.append(_doubt(writer.doubted))
+            summary.notes += _doubt(submissions)
             summary.refused = {who: why for who, why in journal.refused.items() if who[1] in units}
             publish(self.output, book, journal, summary, self.feedback)
         return summary
@@ -352,7 +351,6 @@ class _Writer:
         self._journal = journal
         self._names = names
         self._known = {}
-        self.doubted = []  # submissions whose time stamp and its file disagree
         self._waiting = {}
         self._since = time.monotonic()
 
@@ -395,9 +393,7 @@ class _Writer:
 
     def _write(self, submission, notebook):
         graded = [cell for cell in notebook["cells"] if "nbgrader" in cell["metadata"]]
-        timestamp, doubted = gradebook.read_timestamp(submission.path.parent)
-        if doubted:
-            self.doubted.append(f"{submission.student} {submission.unit}")
+        timestamp, _ = gradebook.read_timestamp(submission.path.parent)
         name = self._names.get(submission.student)
         cells = nbformat.from_dict({**notebook, "cells": graded})
         self._book.write(submission.student, submission.unit, cells, timestamp, name)
@@ -407,12 +403,14 @@ class _Writer:
         return self._output / "autograded" / submission.student / unit / f"{unit}.ipynb"
 
 
-def _doubt(whose):
+def _doubt(submissions):
+    """Lines about time stamps that do not count: one, or none."""
+    whose = [f"{s.student} {s.unit}" for s in submissions if gradebook.read_timestamp(s.path.parent)[1]]
+    if not whose:
+        return []
     stamps = "1 time stamp is" if len(whose) == 1 else f"{len(whose)} time stamps are"
-    return (
-        f"{stamps} more than a day off the dates of their files, which count: {listed(sorted(whose))}. Where the "
-        "folder was copied without its dates, copy it again with cp -a, and grade with --regrade"
-    )
+    told = f"{stamps} more than a day off the dates of their files, which count: {listed(whose)}. Where the folder was "
+    return [told + "copied without its dates, copy it again with cp -a, and grade with --regrade"]
 
 
 def _rows(who, result, scores):

@@ -29,6 +29,7 @@ from autograder import build, cli, gradebook, selftest, worker
 from autograder.collect import collect
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
+from autograder.execute import ScoreBySpecification
 from autograder.export import export
 from autograder.ingest import check_name, merge, parse
 from autograder.run import Run, Summary, report_again, source_path
@@ -212,6 +213,16 @@ def nbgrader(folder, *arguments):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+@pytest.mark.parametrize("where", ["results", "elsewhere"])
+def test_nbgraders_own_runs_draw_from_the_same_seed(tmp_path, where):
+    """Wherever the gradebook is."""
+    for folder in ("results", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    seed = gradebook.secret_seed(tmp_path / "results")
+    url = gradebook.sqlite_url(tmp_path / where)
+    assert ScoreBySpecification()._seed(url, str(tmp_path / "results")) == seed
 
 
 def test_nbgrader_exports_the_same_scores(copied):
@@ -501,6 +512,7 @@ def test_a_class_that_was_copied_without_its_dates_is_not_late_in_silence(grade,
     with cli.console.capture() as captured:
         cli._show(Summary(notes=[note]), ())
     assert captured.get().splitlines()[-1] == f"note {note}"
+    assert grade().notes == [note]
     # What it says to do.
     subprocess.run(["cp", "-a", f"{original}/.", tmp_path / "submitted"], check=True)
     assert grade(regrade=True).notes == []
