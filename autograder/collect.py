@@ -380,7 +380,10 @@ def _shown(name):
 def keep_people(folder, found):
     """Add ``{student: Person}`` to the file of a folder that says who the students are."""
     if found:
-        everybody = {student: vars(person) for student, person in (people(folder) | found).items()}
+        everybody = {
+            student: {key: value for key, value in vars(person).items() if value}
+            for student, person in (people(folder) | found).items()
+        }
         text = json.dumps(everybody, ensure_ascii=False, indent=1, sort_keys=True)
         _write(folder / NAMES, text.encode() + b"\n")
 

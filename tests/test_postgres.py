@@ -8,6 +8,7 @@ from small_course import UNIT, write_unit
 from traitlets.config import PyFileConfigLoader
 
 from autograder import build, gradebook
+from autograder.errors import GradebookError
 from autograder.export import export
 from autograder.run import Run, report_again
 
@@ -61,5 +62,8 @@ def test_a_class_is_graded_into_postgresql_and_again_where_it_changed(database, 
     # So do we, without being told again.
     assert [row.score for row in report_again(tmp_path / "results").rows] == [1, 1]
     assert f"ada,,,,{UNIT},1,4," in export(tmp_path / "results", "csv")
+    monkeypatch.delenv("PGPASSWORD")
+    with pytest.raises(GradebookError, match=r"cannot be used: .*no password supplied"):
+        report_again(tmp_path / "results")
     for path in (tmp_path / "results").rglob("*"):
         assert not path.is_file() or PASSWORD not in path.read_text(encoding="utf-8"), path
