@@ -24,6 +24,13 @@ TAGS = re.findall(
     hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead tr u ul
     var""",
 )
+VOID = {"br", "hr", "img", "col", "input", "wbr"}
+FORMATTING = {"a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"}
+INLINE = FORMATTING | {"abbr", "br", "del", "img", "ins", "kbd", "mark", "q", "samp", "span", "sub", "sup", "var"}
+MAX_OPEN = 50
+"""Tags that are open at the same time."""
+DISORDERLY = 2000
+"""Characters of HTML that need not be well nested; how long it takes to mend it grows as the square of its length."""
 ATTRIBUTES = {
     "*": ["class", "style", "title", "role", "aria-label"],
     "img": ["alt"],
@@ -48,10 +55,32 @@ MARKED = re.compile("&amp;lt;\ue000([0-9]+)\ue001")
 
 
 def html(text):
-    """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts."""
+    """HTML without scripts, handlers, styles of the page, pictures from elsewhere or anything else that acts.
+
+    Long HTML that is not well nested becomes text.
+    """
     # Their text would remain as text.
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|\Z)", "", text)
+    if len(text) > DISORDERLY and not _is_well_nested(text):
+        text = escape(text)
     return tex(ENTITY.sub(_plain, _cleaner().clean(text)))
+
+
+def _is_well_nested(text):
+    """Whether tags are closed in their order, few are open at a time, and nothing that formats holds a block."""
+    open_tags = []
+    for end, tag in re.findall(r"<(/?)([a-zA-Z][^\s/>]*)", text.lower()):
+        if end:
+            if not open_tags or open_tags.pop() != tag:
+                return False
+            continue
+        if tag not in INLINE and FORMATTING.intersection(open_tags):
+            return False
+        if tag not in VOID:
+            open_tags.append(tag)
+        if len(open_tags) > MAX_OPEN:
+            return False
+    return not open_tags
 
 
 def tex(text):

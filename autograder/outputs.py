@@ -6,24 +6,29 @@ feedback and ours show it to people who are logged in.
 
 import base64
 import binascii
+import json
 import re
 
 from nbformat.v4 import new_output
 
 from autograder import inert
-from autograder.sandbox.protocol import ProtocolError, clean_text
+from autograder.sandbox.protocol import MAX_OUTPUTS, ProtocolError, clean_text
 
 MAX_HTML = 200_000
 """Characters of HTML in one output; sanitising takes about a second for a million."""
 MAX_HTML_OF_A_CELL = 1_000_000
-
-HTML = ("text/html", "text/markdown")
+DRAWN = 10
+"""How much longer a character of Markdown takes than one of HTML, at worst."""
+MAX_TEXT = 200_000
+"""Characters of any other text in one output."""
+MAX_FRAMES = 100
+"""Of a traceback."""
 
 
 def clean(outputs):
     """Valid and inert nbformat outputs from those that a sandbox brought back; what is malformed is left out."""
     kept, html = [], 0
-    for output in outputs:
+    for output in outputs[:MAX_OUTPUTS]:
         html += _html_in(output)
         try:
             kept.append(left_out() if html > MAX_HTML_OF_A_CELL else _clean(output))
@@ -37,10 +42,16 @@ def left_out():
     return new_output("stream", name="stdout", text="(an output that was left out: there are too many)\n")
 
 
+def size(outputs):
+    """What it takes to keep and to clean the outputs that a sandbox brought back, in characters of plain text."""
+    return len(json.dumps(outputs)) + 4 * sum(map(_html_in, outputs))
+
+
 def _html_in(output):
     data = output.get("data") if isinstance(output, dict) else None
     data = data if isinstance(data, dict) else {}
-    return sum(len(text) for kind, text in data.items() if kind in HTML and isinstance(text, str))
+    costs = {"text/html": 1, "text/markdown": DRAWN}
+    return sum(len(data[kind]) * cost for kind, cost in costs.items() if isinstance(data.get(kind), str))
 
 
 def error(name, message):
@@ -53,12 +64,10 @@ def _clean(output):
     match kind:
         case "stream":
             name = "stderr" if output["name"] == "stderr" else "stdout"
-            return new_output("stream", name=name, text=clean_text(output["text"]))
+            return new_output("stream", name=name, text=_text(output["text"]))
         case "error":
-            lines = [clean_text(line) for line in output["traceback"]]
-            return new_output(
-                "error", ename=clean_text(output["ename"]), evalue=clean_text(output["evalue"]), traceback=lines
-            )
+            frames = [_text(frame) for frame in output["traceback"][-MAX_FRAMES:]]
+            return new_output("error", ename=_text(output["ename"]), evalue=_text(output["evalue"]), traceback=frames)
         case "execute_result" | "display_data":
             number = output.get("execution_count")
             number = number if type(number) is int and 0 <= number < 1 << 31 else None
@@ -72,9 +81,9 @@ def _bundle(data):
     for kind, content in data.items():
         match kind:
             case "text/plain":
-                kept[kind] = clean_text(content)
+                kept[kind] = _text(content)
             case "text/latex":
-                kept[kind] = inert.tex(clean_text(content))
+                kept[kind] = inert.tex(_text(content))
             case "text/html" if isinstance(content, str) and len(content) <= MAX_HTML:
                 kept[kind] = inert.html(clean_text(content))
             case "text/markdown" if isinstance(content, str) and len(content) <= MAX_HTML:
@@ -87,6 +96,11 @@ def _bundle(data):
                 code = base64.b64encode(clean_text(content).encode()).decode()
                 kept["text/html"] = f'<img alt="" src="data:image/svg+xml;base64,{code}">'
     return kept or {"text/plain": "(an output that cannot be shown)"}
+
+
+def _text(content):
+    text = clean_text(content)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n... the rest was cut off\n"
 
 
 def _is_base64(content):

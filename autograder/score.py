@@ -1,7 +1,6 @@
 """From a student's notebook to verdicts: run its cells in a sandbox, judge outside what the functions returned."""
 
 import functools
-import json
 import time
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +17,7 @@ MAX_RESTARTS = 5
 MAX_STARTS = 3
 """How often a notebook is begun when the sandbox itself ends, which is most likely not the student's doing."""
 MAX_OUTPUT = 8 << 20
-"""Characters of the outputs of all cells together."""
+"""``outputs.size`` of all cells together; the rest is left out."""
 ROOM = 16 << 20
 """Bytes that every result may have; more where the right one is large."""
 
@@ -195,6 +194,7 @@ class _Run:
         Raises:
             sandbox.Gone: where the sandbox itself ended, unless this is the ``last_start``.
         """
+        room = MAX_OUTPUT
         for index, cell in enumerate(self.notebook.cells):
             name = ingest.check_name(cell)
             left = self._deadline - time.monotonic()
@@ -205,7 +205,9 @@ class _Run:
                 elif self._runs(index, cell) and left <= 0:
                     self.ended[index] = f"not run, since the notebook took {self.seconds:g} s"
                 elif self._runs(index, cell):
-                    self.outputs[index], _ = session.run(cell.source, left)
+                    shown, _ = session.run(cell.source, left)
+                    self.outputs[index] = shown if room > 0 else [outputs.left_out()]
+                    room -= outputs.size(shown)
             except Gone as gone:
                 if not last_start:
                     raise
@@ -271,7 +273,7 @@ class _Run:
         return f"{name} is not defined: its cell defines no function of this name."
 
     def write_outputs(self, graded):
-        count, room = 0, MAX_OUTPUT
+        count = 0
         for index, cell in enumerate(self.notebook.cells):
             if cell.cell_type != "code":
                 continue
@@ -282,8 +284,7 @@ class _Run:
             elif index in self.ended:
                 cell.outputs = [outputs.error("Stopped", self.ended[index])]
             elif index in self.outputs:
-                cell.outputs = outputs.clean(self.outputs[index]) if room > 0 else [outputs.left_out()]
-                room -= len(json.dumps(cell.outputs))
+                cell.outputs = outputs.clean(self.outputs[index])
             if name or index in self.outputs:
                 count += 1
                 cell.execution_count = count

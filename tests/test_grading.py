@@ -25,7 +25,7 @@ from nbgrader.api import Gradebook
 from programs import autograder
 from small_course import SOLUTION, SOURCE, UNIT, write_unit
 
-from autograder import build, cli, gradebook, selftest, worker
+from autograder import build, cli, gradebook, outputs, selftest, worker
 from autograder.collect import collect
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
@@ -676,6 +676,18 @@ def test_a_cell_that_ends_the_process_is_left_out_and_the_rest_counts(notebook, 
     assert graded.verdicts["practice"].passed
     (output,) = graded.notebook.cells[-1].outputs
     assert output.evalue == "the process ended here: does it exit, or crash?"
+
+
+def test_outputs_beyond_all_measure_are_left_out_and_the_rest_counts(notebook, course, monkeypatch):
+    monkeypatch.setattr("autograder.score.MAX_OUTPUT", 1000)
+    many = notebook(added="print('x' * 2000)")
+    many.cells.append(nbformat.v4.new_code_cell("1"))
+    with Scorer(seed=3, limits=Limits(cell=120, check=120)) as scorer:
+        graded = scorer.grade(merge(skeleton(UNIT, course), parse(nbformat.writes(many).encode())))
+    assert graded.verdicts["practice"].passed
+    first, second = graded.notebook.cells[-2:]
+    assert len(first.outputs[0].text) == 2001
+    assert second.outputs == [outputs.left_out()]
 
 
 def test_an_answer_that_ends_the_process_scores_nothing_and_says_so(notebook, course):

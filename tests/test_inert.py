@@ -122,3 +122,22 @@ def test_so_is_what_comes_after_the_first_hundred_thousands_of_a_notebook(skelet
     monkeypatch.setattr(ingest, "MAX_MARKDOWN", 10)
     made = merged(skeleton, "*x*<y")
     assert [cell.source for cell in made.cells][-2:] == ["<pre>*x*&lt;y</pre>"] * 2
+
+
+@pytest.mark.parametrize("piece", ["<b>", "<div>", "<b></p>", "<p>x", "<table><b>", "</p>"])
+def test_long_html_that_is_not_well_nested_is_shown_as_it_was_written(piece):
+    text = "".join(f"<b title={i}>" for i in range(30)) + piece * 10_000
+    made = inert.html(text)
+    assert "<" not in made and made.count("&lt;") == text.count("<")
+    assert inert.html(text[:60]) != made[:60]
+
+
+def test_long_tables_are_shown_as_tables():
+    row = "<tr><th>a</th><td><b>1</b><br><i>x <u>y</u></i></td></tr>"
+    text = f"<div><table><tbody>{row * 1000}</tbody></table></div>"
+    assert inert.html(text) == text
+
+
+@pytest.mark.parametrize("style", ["(" * 50_000, "a:" + "[" * 50_000, "a:b;" * 20_000])
+def test_no_style_is_too_deep(style):
+    assert alive(inert.html(f'<p style="{style}">x</p>')) == []

@@ -375,6 +375,33 @@ def test_long_output_is_cut(session):
     assert data == {"text/plain": "... too large to keep"}
 
 
+def test_many_large_outputs_are_kept_while_there_is_room(session):
+    shown = run(
+        session, "for i in range(5): display({'text/plain': str(i) * 3_000_000}, raw=True)\nprint('end'); 1 / 0"
+    )
+    kept = [content["text/plain"][:1] for kind, content in shown if kind == "display_data"]
+    assert kept == ["0", "1", ".", ".", "."]
+    assert shown[-2:] == [("stdout", "end\n"), ("error", "ZeroDivisionError")]
+    again = "clear_output(wait=True); display({'text/plain': str(i) * 5_000_000}, raw=True)"
+    [(_, data)] = run(session, f"from IPython.display import clear_output\nfor i in range(5): {again}")
+    assert data["text/plain"][:1] == "4"
+    [(kind, name)] = run(session, "class Long(Exception):\n    __str__ = lambda self: 'x' * 50_000_000\nraise Long")
+    assert (kind, name) == ("error", "Long")
+
+
+FLOOD = "from autograder.sandbox.shell import RECORDER\nRECORDER.outputs = [0] * {}"
+
+
+def test_a_flood_of_outputs_is_cut_on_our_side(session):
+    assert session.run(FLOOD.format(2_000_000)) == ([0] * 200, True)
+
+
+def test_a_reply_beyond_all_measure_costs_its_cell(sandbox):
+    with sandbox.session() as session, pytest.raises(Lost, match="a message of 14 MiB") as lost:
+        session.run(FLOOD.format(5_000_000))
+    assert lost.value.flag == "crash"
+
+
 def test_one_submission_finds_nothing_of_another(sandbox):
     with sandbox.session() as session:
         session.run("left_behind = 1\nimport numpy as np\nnp.pi = 3\nopen('file', 'w').write('x')")

@@ -268,17 +268,18 @@ class Session:
         """Run a cell, for as long as the limits say, or ``seconds`` where that is less.
 
         Returns:
-            ``(outputs, ok)``: the outputs in nbformat's terms, and whether it ended without an error.
+            ``(outputs, ok)``: the outputs, which should be in nbformat's terms, and whether it ended without an error.
 
         Raises:
             Lost: where the cell ended the process or did not let itself be stopped.
         """
         seconds = min(seconds, self.limits.cell)
-        reply = self._ask({"do": "run", "source": source, "seconds": seconds}, seconds)
+        reply = self._ask({"do": "run", "source": source, "seconds": seconds}, seconds, protocol.MAX_SHOWN)
         outputs, ok = reply.get("outputs"), reply.get("ok")
         if not isinstance(outputs, list):
             raise Lost("the process sent an unreadable reply", "crash")
-        return outputs, ok is True
+        # The far side keeps to this itself, unless a student's code has seen to it.
+        return outputs[: protocol.MAX_OUTPUTS], ok is True
 
     def check(self, name, questions, seconds=math.inf):
         """Call the student's function ``name`` on some cases, in a process of its own.
@@ -313,8 +314,8 @@ class Session:
             return Reply(kind, flag=flag, problem=f"{name} could not be checked: {overrun or 'its process ended'}.")
         return Reply(kind, tuple(outcomes), "memory" if overrun else flag)
 
-    def _ask(self, message, seconds):
-        return self._answer(self._say(message), seconds + self.limits.grace)
+    def _ask(self, message, seconds, most=protocol.MAX_REPLY):
+        return self._answer(self._say(message), seconds + self.limits.grace, most)
 
     def _say(self, message, channel=None):
         """Send a message; the token that its answer has to bring back."""
@@ -327,12 +328,12 @@ class Session:
             raise self._lost("the process ended") from error
         return token
 
-    def _answer(self, token, seconds):
-        """The answer with that token; others are none of the session's own."""
+    def _answer(self, token, seconds, most=protocol.MAX_REPLY):
+        """The answer with that token, of ``most`` bytes; others are none of the session's own."""
         deadline = time.monotonic() + seconds
         try:
             while True:
-                reply, _ = self._channel.receive(max(0.0, deadline - time.monotonic()), 0)
+                reply, _ = self._channel.receive(max(0.0, deadline - time.monotonic()), 0, most)
                 if reply.get("token") == token:
                     return reply
         except Closed as error:

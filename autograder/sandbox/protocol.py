@@ -34,6 +34,12 @@ SHARED_FROM = 1 << 20
 JOINED = 1 << 16
 """Bytes up to which arrays are sent in one piece with the header."""
 MAX_TEXT = 4000
+MAX_OUTPUTS = 200
+"""Outputs of one cell."""
+MAX_SHOWN = 12 << 20
+"""Bytes of what describes them all."""
+MAX_REPLY = 1 << 16
+"""Bytes of any other answer of a session."""
 KINDS = frozenset({"array", "scalar", "tuple", "list", "dict", "unreadable"})
 RESULTS = frozenset({"array", "tuple", "unreadable"})
 """The kinds of value that a student's function can return, once ``calling.plain`` has read it."""

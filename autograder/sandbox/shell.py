@@ -17,11 +17,17 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from autograder.sandbox.protocol import MAX_OUTPUTS
+
 MAX_TEXT = 100_000
 """Characters of printed text kept of one cell."""
-MAX_OUTPUTS = 200
-MAX_BUNDLE = 8 << 20
-"""Characters of one displayed object, over all the formats that it comes in."""
+MAX_FRAMES = 50
+MAX_FRAME = 4000
+"""Characters of one frame of a traceback."""
+MAX_DISPLAYED = 8 << 20
+"""Characters of what a cell displays, as JSON. With text and traceback it stays below ``MAX_SHOWN``."""
+
+TOO_LARGE = {"output_type": "display_data", "data": {"text/plain": "... too large to keep"}, "metadata": {}}
 
 
 class CellTimeout(BaseException):
@@ -32,13 +38,13 @@ class Recorder:
     """The outputs of the cell that is running, in nbformat's terms, within limits."""
 
     def __init__(self):
-        self.outputs = []
         self._text = 0
-        self._clear = False
+        self.clear()
 
     def take(self):
         """The outputs so far; starts anew."""
-        outputs, self.outputs, self._text, self._clear = self.outputs, [], 0, False
+        outputs, self._text = self.outputs, 0
+        self.clear()
         return outputs
 
     def stream(self, name, text):
@@ -56,24 +62,27 @@ class Recorder:
 
     def display(self, data, metadata, **more):
         data = {kind: _as_json(content) for kind, content in data.items() if isinstance(kind, str)}
-        if sum(map(len, map(str, data.values()))) > MAX_BUNDLE:
-            data, metadata = {"text/plain": "... too large to keep"}, {}
-        self._add({"output_type": "display_data", "data": data, "metadata": _as_json(metadata)} | more)
+        output = {"output_type": "display_data", "data": data, "metadata": _as_json(metadata)} | more
+        self._add(output, len(json.dumps(output)))
 
     def error(self, name, message, traceback):
-        self._add({"output_type": "error", "ename": name, "evalue": message, "traceback": traceback})
+        frames = [frame[:MAX_FRAME] for frame in traceback[-MAX_FRAMES:]]
+        self._add({"output_type": "error", "ename": name, "evalue": message, "traceback": frames})
 
     def clear(self, wait=False):
         if wait:
             self._clear = True
         else:
-            self.outputs = []
+            self.outputs, self._room, self._clear = [], MAX_DISPLAYED, False
 
-    def _add(self, output):
+    def _add(self, output, size=0):
         if self._clear:
-            self.outputs, self._clear = [], False
+            self.clear()
+        if size > self._room:
+            output, size = TOO_LARGE, 0
         if len(self.outputs) < MAX_OUTPUTS:
             self.outputs.append(output)
+            self._room -= size
 
 
 RECORDER = Recorder()

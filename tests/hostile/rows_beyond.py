@@ -46,6 +46,23 @@ def inert(course, row):
     assert {".html", ".ipynb"} <= kinds
 
 
+def cut(course, row):
+    """That little is left of millions of outputs."""
+    assert len(course.outputs(row.student)) < 500_000
+
+
+FORMULAS = """
+from IPython.display import Markdown, display
+for _ in range(200): display(Markdown(r"\\\\[" * 5_000))
+"""
+
+
+def formulas(nb):
+    for piece in (r"\begin{a}", r"\\(", "# a\n"):
+        nb.cells.append(nbformat.v4.new_markdown_cell(piece * 20_000))
+        nb.cells += [nbformat.v4.new_markdown_cell(piece * (19_999 // len(piece))) for _ in range(15)]
+
+
 ROWS = [
     Row(
         50,
@@ -109,6 +126,7 @@ def pack(result, arrays):
         after="""
         from IPython.display import HTML, display
         for _ in range(100): display(HTML("<b>" * 60000))
+        for _ in range(20): display(HTML("<p>" + "".join(f"<b title={i}>" for i in range(20)) + "</p>" + "<p>x" * 9999))
         """,
     ),
     Row(
@@ -127,6 +145,22 @@ def pack(result, arrays):
         """,
         first=FIRST,
     ),
+    Row(
+        63,
+        "floods",
+        before="from autograder.sandbox.shell import RECORDER; RECORDER.outputs = [0] * 4_000_000",
+        after="""
+        frame = {"output_type": "error", "ename": "e", "evalue": "x" * 1_000_000, "traceback": ["x"] * 1_000_000}
+        RECORDER.outputs = [frame] + [{"output_type": "stream", "name": "stdout", "text": "x"}] * 60_000
+        """,
+        found=cut,
+    ),
+    Row(
+        63,
+        "floods-beyond-measure",
+        before="from autograder.sandbox.shell import RECORDER; RECORDER.outputs = [0] * 5_500_000",
+    ),
+    Row(63, "floods-with-formulas", after=FORMULAS, edit=formulas),
     Row(
         62,
         "hangs-later",
