@@ -70,11 +70,11 @@ class Journal:
     def latest(self):
         """``((student, unit), result, shapes)`` of every submission that was ever graded, in the order of their names.
 
-        The shapes of its answers are as ``flags.shapes`` gives them.
+        The shapes of its answers are as ``flags.shapes`` gives them. What an older version did not write is None.
         """
         for who in sorted(self._keys):
             event = self._event(self._keys[who])
-            yield who, event["graded"], event["shapes"]
+            yield who, event.get("graded"), event.get("shapes")
 
     def add(self, key, student, unit, result, shapes):
         """Keep the result of a submission, with the shapes of its answers."""
@@ -119,11 +119,12 @@ class Journal:
         who = event["student"], event["unit"]
         if "refused" in event:
             self.refused[who] = event["refused"]
-            self._refused_keys[who] = event["key"]
+            self._refused_keys[who] = event.get("key")
             return
-        self._places[event["key"]] = offset, length
-        self._keys[who] = event["key"]
-        self._whose[event["key"]] = who
+        key = event.get("key", offset)
+        self._places[key] = offset, length
+        self._keys[who] = key
+        self._whose[key] = who
         self.refused.pop(who, None)
 
     def _read(self):

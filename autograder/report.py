@@ -8,14 +8,13 @@ import hashlib
 import os
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from autograder import feedback
-from cnnkit.verdict import Verdict
 
 BINS = 10
 MOST_LINES = 40
@@ -79,26 +78,26 @@ class Details:
     seconds: dict = field(default_factory=dict)
     examples: dict = field(default_factory=dict)
 
-    def add(self, who, result, scores):
+    def add(self, who, graded, scores):
         """Take note of a submission.
 
         Args:
             who: (student, unit).
-            result: a ``score.Graded`` as plain data.
+            graded: a ``score.Graded``.
             scores: ``{name of a graded cell: gradebook.Score}`` of the submission.
         """
         student, unit = who
-        self.seconds[who] = result["seconds"]
+        self.seconds[who] = graded.seconds
         self.written[who] = [
             Written(name, score.score, score.max_score, _by_hand(score))
             for name, score in scores.items()
-            if name not in result["verdicts"]
+            if name not in graded.verdicts
         ]
-        for name, verdict in result["verdicts"].items():
-            if verdict["bug"] and (unit, name, verdict["bug"]) not in self.examples:
-                code = [cell["source"] for cell in result["notebook"]["cells"] if _is_solution(cell, name)]
-                card = Verdict.from_dict(verdict | {"printed": "", "hint": ""})._repr_html_()
-                self.examples[unit, name, verdict["bug"]] = Example(student, _excerpt("\n".join(code)), card)
+        for name, verdict in graded.verdicts.items():
+            if verdict.bug and (unit, name, verdict.bug) not in self.examples:
+                code = [cell.source for cell in graded.notebook.cells if _is_solution(cell, name)]
+                card = replace(verdict, printed="", hint="")._repr_html_()
+                self.examples[unit, name, verdict.bug] = Example(student, _excerpt("\n".join(code)), card)
 
 
 def _by_hand(score):

@@ -194,7 +194,7 @@ class Run:
             summary.unchanged = source.unchanged
             summary.notes += _doubt(submissions)
             summary.refused = {who: why for who, why in journal.refused.items() if who[1] in units}
-            publish(self.output, book, journal, summary, self.feedback)
+            publish(self.output, book, journal, summary, self.feedback, whole=False)
         return summary
 
     def _workers(self, first):
@@ -248,7 +248,7 @@ class Run:
         summary.graded += 1
 
 
-def publish(output, book, journal, summary, pages=True):
+def publish(output, book, journal, summary, pages=True, whole=True):
     """Write what people read, from all that was graded into a folder: grades.csv, feedback pages, the report.
 
     Args:
@@ -256,23 +256,49 @@ def publish(output, book, journal, summary, pages=True):
         book, journal: its gradebook and journal, open.
         summary: gets the rows.
         pages: whether to write feedback pages.
+        whole: whether it is an error that another version of the autograder wrote some of the results; else they are
+            left out, with a note.
+
+    Raises:
+        errors.UsageError
     """
     scores, comments, penalties = book.scores(), book.comments(), book.penalties()
-    links, details, shapes = {}, report.Details(penalties), {}
+    links, details, shapes, left_out = {}, report.Details(penalties), {}, []
     for who, result, of_answers in journal.latest():
         if who not in scores:  # somebody took it out of the gradebook
             continue
-        summary.rows += _rows(who, result, scores[who])
-        details.add(who, result, scores[who])
+        graded = _graded(result)
+        if graded is None or of_answers is None:
+            left_out.append(who)
+            continue
+        summary.rows += _rows(who, graded, scores[who])
+        details.add(who, graded, scores[who])
         for exercise, shape in of_answers.items():
             shapes.setdefault((who[1], exercise), {})[who[0]] = shape
         if pages:
             marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
-            links[who] = feedback.write(output, *who, Graded.from_dict(result), marks)
+            links[who] = feedback.write(output, *who, graded, marks)
             _copy_exchanged(output.joinpath("autograded", *who), links[who].parent)
+    if left_out and whole:
+        raise UsageError(_of_another_version(left_out))
+    if left_out:
+        summary.notes.append(f"left out of grades.csv and the report: {_of_another_version(left_out)}")
     _flag_similar(summary.rows, shapes)
     _write_atomically(output / "grades.csv", _csv(summary.rows))
     _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
+
+
+def _graded(result):
+    """What the journal has of a result, or None where another version wrote it with other fields."""
+    with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):
+        return Graded.from_dict(result)
+
+
+def _of_another_version(whose):
+    """What to do about results that another version wrote."""
+    units = " ".join(sorted({unit for _, unit in whose}))
+    who = listed([" ".join(one) for one in whose])
+    return f"graded by another version of the autograder: {who}; grade again, autograder grade {units} --regrade"
 
 
 def report_again(output, db=None):
@@ -413,13 +439,12 @@ def _doubt(submissions):
     return [told + "copied without its dates, copy it again with cp -a, and grade with --regrade"]
 
 
-def _rows(who, result, scores):
-    verdicts, flags = result["verdicts"], result["flags"]
-    for name, verdict in verdicts.items():
+def _rows(who, graded, scores):
+    for name, verdict in graded.verdicts.items():
         if name in scores:
-            told = (*flags.get(name, ()), *(["manual"] if scores[name].manual else []))
+            told = (*graded.flags.get(name, ()), *(["manual"] if scores[name].manual else []))
             score, max_score = scores[name].score, scores[name].max_score
-            yield Row(*who, name, score, max_score, verdict["bug"] or "", told, verdict["hint"])
+            yield Row(*who, name, score, max_score, verdict.bug or "", told, verdict.hint)
 
 
 def _flag_similar(rows, shapes):

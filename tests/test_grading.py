@@ -434,6 +434,51 @@ def test_a_folder_of_results_may_be_moved(grade, notebook, tmp_path):
     assert ["a", UNIT, "practice", "1", "1", "", ""] in rows(moved)
 
 
+def aged(results, *path):
+    """Take a field out of what the journal has of each result, as if a version without it had written the line."""
+    journal = results / "journal.jsonl"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    for line in lines:
+        found = line
+        for name in path[:-1]:
+            found = found.get(name, {})
+        found.pop(path[-1], None)
+    journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    "path", [("shapes",), ("graded", "flags"), ("graded", "verdicts", "practice", "score"), ("graded",), ("key",)]
+)
+def test_a_report_on_results_of_another_version_says_to_grade_again(grade, notebook, tmp_path, path):
+    for student in "ab":
+        submit(tmp_path / "submitted", student, notebook())
+    grade()
+    results = tmp_path / "results"
+    aged(results, *path)
+    before = (results / "grades.csv").read_bytes()
+    done = CliRunner().invoke(cli.main, ["report", "--output", str(results)])
+    if path != ("key",):  # without which a result is read all the same
+        words = f"graded by another version of the autograder: a {UNIT}, b {UNIT}; grade again, "
+        command = f"autograder grade {UNIT} --regrade"
+        assert (done.exit_code, done.stderr) == (2, f"error: {words}{command}\n")
+    assert (results / "grades.csv").read_bytes() == before
+    assert grade(regrade=True).notes == []
+    assert CliRunner().invoke(cli.main, ["report", "--output", str(results)]).exit_code == 0
+    assert (results / "grades.csv").read_bytes() == before
+
+
+def test_a_run_leaves_out_results_of_another_version_and_says_so(grade, notebook, tmp_path):
+    for student in "ab":
+        submit(tmp_path / "submitted", student, notebook())
+    grade()
+    aged(tmp_path / "results", "graded", "flags")
+    shutil.rmtree(tmp_path / "submitted" / "a")
+    summary = grade(regrade=True)
+    (note,) = summary.notes
+    assert note.startswith("left out of grades.csv and the report: graded by another version of the autograder: a ")
+    assert [row.student for row in summary.rows] == ["b"]
+
+
 def test_a_changed_lesson_or_seed_means_grading_again(grade, notebook, course, tmp_path):
     submit(tmp_path / "submitted", "a", notebook())
     assert grade().graded == 1

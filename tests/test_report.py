@@ -256,7 +256,7 @@ def details():
         answered = graded(answer=lambda x: x * x)
         answered.seconds = 1.5
         scores = {"practice": Score(0, 1), "why": Score(2, 3, manual=not waiting, waiting=waiting)}
-        found.add((student, UNIT), answered.to_dict(), scores)
+        found.add((student, UNIT), answered, scores)
     return found
 
 
