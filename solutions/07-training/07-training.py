@@ -27,7 +27,7 @@
 # - write batch norm and dropout, forward and backward, and say what changes between training and use;
 # - augment pictures without changing what they show;
 # - split data, stop in time, and read from three numbers what to try next;
-# - write the training loop of PyTorch, and name the five ways in which it goes wrong in silence.
+# - write the training loop of PyTorch, and name four ways in which it goes wrong in silence.
 #
 # | | |
 # |:--|:--|
@@ -253,7 +253,7 @@ def momentum_step(w, grad, state, lr, beta=0.9, weight_decay=0.0):
         beta: share of the last step that goes on.
 
     Returns:
-        (new_w, new_state).
+        (new_w, new_state), new_w with shape and dtype of w.
     """
     ### BEGIN SOLUTION
     velocity = beta * state.get("velocity", 0) - lr * (grad + weight_decay * w)
@@ -297,7 +297,7 @@ def nesterov_step(w, grad_fn, state, lr, beta=0.9, weight_decay=0.0):
         grad_fn: from an array of the shape of w to the gradient of the loss there.
 
     Returns:
-        (new_w, new_state).
+        (new_w, new_state), new_w with shape and dtype of w.
     """
     ### BEGIN SOLUTION
     velocity = state.get("velocity", np.zeros_like(w))
@@ -384,7 +384,7 @@ def rmsprop_step(w, grad, state, lr=0.001, rho=0.9, eps=1e-8, weight_decay=0.0):
         eps: added to the root.
 
     Returns:
-        (new_w, new_state).
+        (new_w, new_state), new_w with shape and dtype of w.
     """
     ### BEGIN SOLUTION
     g = grad + weight_decay * w
@@ -423,8 +423,8 @@ def adadelta_step(w, grad, state, rho=0.95, eps=1e-6):
 #
 # The usual constants are $\beta_1 = 0.9$, $\beta_2 = 0.999$ and $\epsilon = 10^{-8}$.
 #
-# **Predict.** The gradient is constant. Without the correction, how large is the first step, in units of $\eta$? When
-# does the step come closest to its proper size, $\eta$, from then on?
+# **Predict.** The gradient is constant. Without the correction, how large is the first step, in units of $\eta$? And
+# then: does the step come nearer to its proper size, $\eta$, at once, or does it get worse first?
 #
 # <details><summary>Answer</summary>
 #
@@ -464,7 +464,7 @@ def adam_step(w, grad, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight
         eps: added to the root of the corrected average.
 
     Returns:
-        (new_w, new_state).
+        (new_w, new_state), new_w with shape and dtype of w.
     """
     ### BEGIN SOLUTION
     g = grad + weight_decay * w
@@ -512,10 +512,11 @@ def loss_and_gradients(weights, x, y):
     z = x @ w1 + b1
     h = np.maximum(0, z)
     scores = h @ w2 + b2
-    p = np.exp(scores - scores.max(1, keepdims=True))
-    p /= p.sum(1, keepdims=True)
+    logs = scores - scores.max(1, keepdims=True)
+    logs -= np.log(np.exp(logs).sum(1, keepdims=True))
     rows = np.arange(len(y))
-    loss = -np.log(p[rows, y] + 1e-30).mean()
+    loss = -logs[rows, y].mean()
+    p = np.exp(logs)
     p[rows, y] -= 1
     dscores = p / len(y)
     dz = (dscores @ w2.T) * (z > 0)
@@ -585,11 +586,12 @@ plot.show(fig, "Loss of six optimisers. In the ravine Nesterov, Adam and momentu
 # %% [markdown]
 # ## 7 · Rate and batch size
 #
-# A batch gives a noisy estimate of the gradient. A small one is noisier, but cheap: with batches of 16 you take ninety
-# steps in the time that one step on all 1437 pictures takes.
+# A batch gives a noisy estimate of the gradient. A small one is noisier, but needs little arithmetic: with batches of 16
+# you take ninety steps for the multiplications of one step on all 1437 pictures.
 #
 # **Predict.** Five times through the data with plain SGD, whatever the batch size. Which batch size gets the lowest
-# loss? Deck e says that the rate is typically between 0.001 and 0.01. Will the best of ours be in there?
+# loss? Do ninety steps with 16 take as long as one step with all? Deck e says that the rate is typically between 0.001
+# and 0.01. Will the best of ours be in there?
 
 # %% tags=["demo"]
 def he(model):
@@ -616,12 +618,17 @@ def sgd(model, lr, **how):
 
 
 rates, sizes = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), (1437, 128, 16)
-grid = {}
+grid, epoch_ms = {}, {}
 for size in tqdm(sizes, desc="batch sizes", leave=False):
+    seconds = []
     for rate in rates:
         model = mlp()
         history = train.fit(model, digits.train, epochs=5, batch_size=size, optimizer=sgd(model, rate), progress=False)
         grid[size, rate] = min(history.loss[-1], 3)
+        seconds.append(history.seconds[-1])
+    epoch_ms[size] = 1000 * np.median(seconds) / 5
+for size, milliseconds in epoch_ms.items():
+    print(f"batches of {size:4}: {round(1437 / size):2} steps and {milliseconds:3.0f} ms for an epoch")
 best_size, best_rate = min(grid, key=grid.get)
 print(f"lowest loss, {grid[best_size, best_rate]:.3f}: batches of {best_size}, rate {best_rate}")
 assert best_size == 16 and best_rate >= 10 * 0.01 and round(1437 / 16) == 90
@@ -641,8 +648,9 @@ plot.show(fig, "Loss in the fifth epoch against the learning rate for three batc
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The smallest batches win: with the same work they take the most steps. The best rate lies an order of magnitude above
-# the deck's range. That range is a habit that grew with large networks, not a law. Notice the shape of each curve: slow
+# The smallest batches win: from the same number of pictures they take the most steps. They also take the most time,
+# though the arithmetic is the same: a processor likes large products, and each step has an overhead of its own. (The
+# cell prints what an epoch takes here.) The best rate lies an order of magnitude above the deck's range. That range is a habit that grew with large networks, not a law. Notice the shape of each curve: slow
 # and safe on the left, then best, then a cliff. The best rate is often just before the cliff, and the cliff is cheap to
 # find: a few short runs, each with three times the rate of the last.
 #
@@ -666,7 +674,33 @@ plot.show(fig, "Loss in the fifth epoch against the learning rate for three batc
 # variance: `C` of each, from $N H W$ values.
 #
 # </details>
-#
+
+# %% tags=["demo", "hide-input"]
+draws = np.random.default_rng(3)
+centre, width = np.reshape([-2, 1, 0.2], (3, 1, 1)), np.reshape([0.4, 0.7, 1.1], (3, 1, 1))
+three_images = centre + width * draws.normal(size=(3, 3, 3, 3))  # N, C, H, W, with a centre and a width for each channel
+normalised = oracle.batchnorm2d(three_images, np.ones(3), np.zeros(3), np.zeros(3), np.ones(3), True)[0]
+fig, ax = plot.canvas(27, 12.2)
+for left, maps, name in ((3.4, three_images, "x"), (16.2, normalised, "x̂")):
+    plot.text(ax, left + 4.7, 0.7, f"{name}, (3, 3, 3, 3)", size=11)
+    for c in range(3):
+        column = left + 3.5 * c
+        plot.text(ax, column + 1.2, 1.7, f"channel {c}", size=9)
+        for n in range(3):
+            plot.grid(ax, maps[n, c], (column, 2.6 + 2.75 * n), numbers=False, limit=2.5, cell=0.8)
+        frame = plot.Box(column - 0.25, 2.35, 2.9, 8.4)
+        plot.window(ax, frame, 0, 0, frame.height, frame.width, plot.COLOURS[c])
+        mean, spread = maps[:, c].mean(), maps[:, c].std()
+        words = f"μ = {mean + 0:.1f}\nσ = {spread:.1f}".replace("-0.0", "0.0").replace("-", "−")
+        plot.text(ax, column + 1.2, 11.5, words, size=9, color=plot.COLOURS[c])
+for n in range(3):
+    plot.text(ax, 1.5, 3.8 + 2.75 * n, f"image {n}", size=9)
+plot.arrow(ax, (13.7, 6.5), (15.6, 6.5))
+plot.show(fig, "Three images of three channels as small maps, before and after. A frame runs around each channel, through all "
+          "images: its 27 values share a mean and a spread. Before, the channels differ in both; after, each has mean 0 and spread 1.")
+assert np.allclose(normalised.mean((0, 2, 3)), 0) and np.allclose(normalised.std((0, 2, 3)), 1, atol=1e-4)
+
+# %% [markdown]
 # When the network is used there may be a single picture, and its answer must not depend on its company. So during
 # training a **running** mean and variance are kept, which move a share `momentum` of the way towards each batch's, and
 # those are used in eval mode. PyTorch has two variances here: the output is normalised with the plain one, and the
@@ -692,7 +726,8 @@ def batchnorm2d_forward(x, gamma, beta, running_mean, running_var, train, moment
         eps: added to the variance.
 
     Returns:
-        (out, running_mean, running_var), the last two after the call.
+        (out, running_mean, running_var), the last two after the call: out shaped as x, the statistics (C,), all in the
+        dtype of x.
     """
     ### BEGIN SOLUTION
     per_channel = (1, -1, 1, 1)
@@ -726,13 +761,49 @@ check("batchnorm2d_forward", batchnorm2d_forward)
 # the part along $\hat x$ out of the gradient.
 #
 # </details>
-#
+
+# %% tags=["demo"]
+draws = np.random.default_rng(8)
+some_x, some_dout = draws.normal(size=(2, 4, 2, 3, 3))
+gamma = np.array([2.0, -1.0])
+
+
+def normed(x):
+    return oracle.batchnorm2d(x, gamma, np.zeros(2), np.zeros(2), np.ones(2), True)[0]
+
+
+middle = some_x.mean(axis=(0, 2, 3), keepdims=True)
+some_hat = (some_x - middle) / some_x.std(axis=(0, 2, 3), keepdims=True)
+some_dx = oracle.batchnorm2d_backward(some_dout, some_x, gamma)[0]
+assert np.allclose(normed(some_x + 5), normed(some_x))
+assert np.allclose(normed(middle + 1.01 * (some_x - middle)), normed(some_x), atol=1e-5)
+print("dx adds up to", some_dx.sum(axis=(0, 2, 3)).round(4) + 0.0)
+print("dx times x̂ adds up to", (some_dx * some_hat).sum(axis=(0, 2, 3)).round(4) + 0.0)
+assert np.abs(some_dx.sum(axis=(0, 2, 3))).max() < 1e-12 and np.abs((some_dx * some_hat).sum(axis=(0, 2, 3))).max() < 1e-3
+
+# %% [markdown]
 # Worked out, with sums over the $n$ values of a channel, this becomes
 #
 # $$dx = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \left( dy - \frac1n \sum dy - \hat x\, \frac1n \sum dy\, \hat x \right)$$
 #
-# It takes a page of algebra; a graph with one gate per operation (unit 04) takes you there as well, and is a good way to
-# check it.
+# The first term in the brackets is the direct path, the second the one through $\mu$, the third the one through
+# $\sigma^2$. **Try it** on paper before you unfold it: how does a nudge of $x_i$ reach $\hat x_j$ on each of them?
+#
+# <details><summary>The algebra</summary>
+#
+# Let $s = \sqrt{\sigma^2 + \epsilon}$ and $g_j = \gamma\, dy_j$, which is what arrives at $\hat x_j = (x_j - \mu) / s$.
+#
+# - Directly: $\partial \hat x_i / \partial x_i = 1/s$, so $x_i$ gets $\dfrac{g_i}{s}$.
+# - Through $\mu$, which lowers every $\hat x_j$ by $1/s$ and of which $x_i$ has a share of $1/n$: $-\dfrac{1}{n s}
+#   \sum_j g_j$. (On its way through $\sigma^2$ a change of $\mu$ does nothing: deviations from the mean add up to 0.)
+# - Through $\sigma^2$: $\partial \sigma^2 / \partial x_i = \frac2n (x_i - \mu) = \frac2n\, s\, \hat x_i$ and $\partial \hat
+#   x_j / \partial \sigma^2 = -\hat x_j / 2 s^2$; together $-\dfrac{1}{n s}\, \hat x_i \sum_j g_j\, \hat x_j$.
+#
+# Add them up, and take $\gamma / s$ out.
+#
+# </details>
+#
+# A graph with one gate per operation (unit 04) takes you there as well, and is a good way to check it.
 #
 # ### Exercise: `batchnorm2d_backward`
 
@@ -747,7 +818,7 @@ def batchnorm2d_backward(dout, x, gamma, eps=1e-5):
         eps: as in the forward pass.
 
     Returns:
-        (dx, dgamma, dbeta) of the shapes of x, gamma and gamma.
+        (dx, dgamma, dbeta) of the shapes of x, gamma and gamma, dtype of x.
     """
     ### BEGIN SOLUTION
     axes, per_channel = (0, 2, 3), (1, -1, 1, 1)
@@ -818,7 +889,7 @@ def learn(weight_decay=0.0, dropout=0.0, epochs=60):
 
 by_heart = learn()
 top = int(np.argmax(by_heart.dev_accuracy))
-print(f"training: {by_heart.accuracy[-1]:.0%}. Development: {by_heart.dev_accuracy[top]:.0%} in epoch {top}, "
+print(f"training: {by_heart.accuracy[-1]:.0%}. Development: {by_heart.dev_accuracy[top]:.0%} in epoch {top + 1}, "
       f"{by_heart.dev_accuracy[-1]:.0%} in the end")
 assert by_heart.accuracy[-1] > 0.93 and by_heart.dev_accuracy[top] - by_heart.dev_accuracy[-1] > 0.05
 
@@ -834,8 +905,8 @@ plot.show(*by_heart.figure())
 #
 # </details>
 #
-# Three remedies follow. **L2** you have already, as `weight_decay`: to bend a border around a single point takes large
-# weights.
+# Four remedies follow; the last of them, early stopping, in section 12. **L2** you have already, as `weight_decay`: to
+# bend a border around a single point takes large weights.
 
 # %% [markdown]
 # ## 10 · Dropout
@@ -861,6 +932,23 @@ kept = rng.random((2000, 100)) >= 0.5
 totals = (kept / (1 - 0.5)).sum(axis=1)
 assert abs(totals.mean() - 100) < 1
 
+# %% tags=["demo", "hide-input"]
+draws = np.random.default_rng(5)
+layer_out = draws.integers(1, 5, (4, 4)).astype(float)
+shown = {"what comes in": layer_out}
+for name in ("one step", "the next step", "and the next"):
+    shown[name] = layer_out * (draws.random((4, 4)) >= 0.5) / (1 - 0.5)
+shown["in use"] = layer_out
+fig, ax = plot.canvas(27, 7.4)
+for number, (name, values) in enumerate(shown.items()):
+    box = plot.grid(ax, values, (0.9 + 5.3 * number, 1.6), name, limit=9)
+    for row, column in np.argwhere(values == 0):
+        left, top = box.left + column, box.top + row
+        ax.add_patch(plot.Rectangle((left, top), 1, 1, facecolor="#888888", alpha=0.3, lw=0))
+    plot.text(ax, box.x, 6.4, f"sum {values.sum():g}", size=9)
+plot.show(fig, f"A map of sixteen values that add up to {layer_out.sum():g}. In each of three training steps other values are dropped "
+          "and the rest doubled, so the sum goes up and down around that of the map. In use all values pass as they are.")
+
 # %% [markdown]
 # ### Exercise: `dropout_forward`
 #
@@ -878,8 +966,8 @@ def dropout_forward(x, p, rng, train):
         train: False to let all through.
 
     Returns:
-        (out, mask) of the shape of x: mask has 0 where a value is dropped and 1 / (1 - p) elsewhere, out = x * mask. With
-        train False out equals x, and the mask is all ones.
+        (out, mask) of the shape of x; out has the dtype of x, also for float32. mask has 0 where a value is dropped and
+        1 / (1 - p) elsewhere, out = x * mask. With train False out equals x, and the mask is all ones.
     """
     ### BEGIN SOLUTION
     if not train:
@@ -1043,7 +1131,8 @@ for name, way in tqdm(ways.items(), desc="training", leave=False):
     tidy[name], untidy[name] = right(dev[0]), right(careless_dev)
     print(f"{name:10} tidy {tidy[name]:.0%}, careless {untidy[name]:.0%}")
 assert untidy["none"] < tidy["none"] - 0.2 and untidy["and angles"] > untidy["none"] + 0.15
-assert untidy["and flips"] < untidy["and angles"]
+assert untidy["none"] < untidy["shifts"] < untidy["and angles"] > untidy["and flips"]
+assert tidy["and angles"] > tidy["none"]
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(9.2, 2.6, columns=2, width_ratios=(1, 1.25))
@@ -1057,6 +1146,15 @@ axes[1].set(xticks=places, xticklabels=list(ways), ylabel="accuracy", ylim=(0, 1
 axes[1].legend(frameon=False, ncols=2, loc="upper right", fontsize=9)
 plot.show(fig, "Left, digits that stand upright and the same ones turned and moved. Right, accuracy of four networks on both. Without "
           "augmentation the moved ones cost over 20 per cent; with shifts and angles most of that comes back; flips cost again.")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# On the careless pictures the network without augmentation is far behind; shifts bring most of it back, and small angles
+# some more. Flips cost again: a mirrored digit is no digit, and the network spends weights on it. Even on the tidy
+# pictures a little variety helps, since 200 digits are few. Augment with what may happen, not with all that can be done.
+#
+# </details>
 
 # %% [markdown]
 # ## 12 · Three sets, and when to stop
@@ -1146,8 +1244,8 @@ check("split_indices", split_indices)
 # %% [markdown]
 # ### Exercise: `early_stop`
 #
-# The third remedy of section 9 is the cheapest: keep the weights of the epoch that was best on the dev set, and stop
-# when it has been a while. The **patience** says how long: training ends when so many epochs in a row have brought
+# The last remedy against overfitting is the cheapest: keep the weights of the epoch that was best on the dev set, and
+# stop when it has been a while. The **patience** says how long: training ends when so many epochs in a row have brought
 # nothing strictly better than the best so far.
 #
 # **Predict.** The dev losses are 5, 4, 4.5, 4.2, 3 and the patience is 2. Which epoch, counted from 0, is kept?
@@ -1158,6 +1256,9 @@ check("split_indices", split_indices)
 # epoch.
 #
 # </details>
+
+# %% tags=["demo"]
+assert oracle.early_stop([5, 4, 4.5, 4.2, 3], 2) == 1
 
 # %% solution="early_stop"
 def early_stop(dev_losses, patience):
@@ -1183,11 +1284,45 @@ def early_stop(dev_losses, patience):
 # %% check="early_stop"
 check("early_stop", early_stop)
 
+# %% [markdown]
+# **Predict.** The network of section 9, which learned 400 digits and 80 wrong labels by heart, has a dev loss that
+# jumps up and down from epoch to epoch. With a patience of 5, is the epoch that early stopping keeps the best of all
+# sixty?
+
 # %% tags=["demo"]
-kept_epoch = oracle.early_stop(by_heart.dev_loss, 5)
-print(f"patience 5 keeps epoch {kept_epoch}: {by_heart.dev_accuracy[kept_epoch]:.0%} on the development data, "
-      f"after all 60 epochs {by_heart.dev_accuracy[-1]:.0%}")
+patience = 5
+kept_epoch = oracle.early_stop(by_heart.dev_loss, patience)  # counted from 0
+ended = kept_epoch + patience
+print(f"trained for {ended + 1} epochs, kept number {kept_epoch + 1}: dev loss {by_heart.dev_loss[kept_epoch]:.3f}, "
+      f"accuracy {by_heart.dev_accuracy[kept_epoch]:.0%}")
+print(f"all 60 epochs: lowest dev loss {min(by_heart.dev_loss):.3f}; in the end accuracy {by_heart.dev_accuracy[-1]:.0%}")
 assert by_heart.dev_accuracy[kept_epoch] > by_heart.dev_accuracy[-1] + 0.03
+assert ended < 30 and by_heart.dev_loss[kept_epoch] < min(by_heart.dev_loss) + 0.05
+
+# %% tags=["demo", "hide-input"]
+fig, ax = plot.figure(8, 3.1)
+epochs_run = np.arange(1, 61)
+ax.plot(epochs_run, by_heart.loss, "--", color=plot.BLUE, lw=1.4, label="training")
+ax.plot(epochs_run, by_heart.dev_loss, color=plot.VERMILION, lw=1.8, label="development")
+ax.plot([kept_epoch + 1], [by_heart.dev_loss[kept_epoch]], "o", color=plot.VERMILION, ms=9)
+ax.annotate("kept", (kept_epoch + 1, by_heart.dev_loss[kept_epoch]), (0, -17), textcoords="offset points", ha="center", size=9)
+ax.axvspan(ended + 1, 60.5, color="#888888", alpha=0.15, lw=0)
+ax.axvline(ended + 1, color=plot.INK, lw=1)
+ax.annotate("five epochs without a better one: stop", (ended + 1, 1.85), (8, 0), textcoords="offset points", va="center", size=9)
+ax.annotate("these epochs need not be run", (60, 1.25), ha="right", size=9)
+ax.set(xlabel="epoch", ylabel="loss", xlim=(0, 60.5), ylim=(0, 2.3))
+ax.legend(frameon=False, fontsize=9, loc="upper right")
+plot.show(fig, f"Training and development loss over sixty epochs. The development loss falls until epoch {kept_epoch + 1}, which is "
+          f"kept; training stops after epoch {ended + 1}. The rest is shaded: there the development loss slowly climbs.")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# It need not be. Some later epoch may be lower by luck, and patience is a bet that what lies beyond is not worth the
+# wait. Here it gives up next to nothing, and most of the sixty epochs need not be run. A dev loss that jumps more wants
+# more patience.
+#
+# </details>
 
 # %% [markdown]
 # ## 13 · LeNet-5 from your own layers
@@ -1310,7 +1445,8 @@ assert numpy_accuracy > 0.88
 # ## 14 · The loop in PyTorch
 #
 # PyTorch's layers keep their weights and gradients themselves, and `loss.backward()` finds the way back. What is left for
-# you is the loop, and it has traps that raise no error. The network learns, a little worse, and nobody knows why.
+# you is the loop, and it has traps that raise no error: the network learns worse than it could, or not at all, and
+# nobody knows why.
 #
 # **Predict.** What goes wrong in each of these?
 #
@@ -1347,8 +1483,9 @@ def train_epoch(model, loader, optimizer, loss_fn, device):
     """Train for one pass over the data.
 
     Args:
-        model: nn.Module from pictures to scores, on the device; in either mode. It trains in training mode, and is not
-            left in eval mode unless it came in it.
+        model: nn.Module from pictures to scores, on the device. Every forward pass runs in training mode, whatever mode
+            it came in. One that came in training mode is still in it afterwards; one that came in eval mode may be left
+            in either.
         loader: DataLoader of batches (x, y); the last may be smaller.
         optimizer: torch optimizer of the model's parameters.
         loss_fn: from scores and labels to the mean loss of a batch.
@@ -1478,8 +1615,8 @@ plot.show(*history.figure())
 # train.fit(network, cifar.train, epochs=30, batch_size=128, live=True, augment=as_the_demo)
 # ```
 #
-# The demo's page, as of decks c and e, calls about 90 % the state of the art on CIFAR-10 and 94 % human. The first has
-# not been true for long.
+# The demo's page, as of decks c and e, calls about 90 % the state of the art on CIFAR-10 and 94 % human. The first
+# stopped being true long ago.
 
 # %% [markdown]
 # ## What to keep
@@ -1488,7 +1625,7 @@ plot.show(*history.figure())
 # - The steepest direction sets the rate, the flattest pays. Momentum adds steps up; RMSprop and Adam give each weight a
 #   rate of its own.
 # - $\epsilon$ goes outside the root. Nesterov looks at where the velocity leads *from here*.
-# - The best rate is just before the cliff. Small batches take more steps for the same work.
+# - The best rate is just before the cliff. Small batches take more steps for the same arithmetic, and more time for it.
 # - Batch norm and dropout differ between training and use: two modes, and the mode is yours to set.
 # - Training loss down and dev loss up: overfitting. L2, dropout, more data, augmentation, stopping.
 # - Three sets. Find the first link of the chain that fails, and work on that.
