@@ -28,6 +28,7 @@ from pathlib import Path, PurePosixPath
 
 from autograder import ingest
 from autograder.errors import UsageError
+from autograder.files import write_atomically
 
 MAX_ENTRIES = 50_000
 MAX_TOTAL = 8 << 30
@@ -317,10 +318,10 @@ def _take(student, entries, folder, units, budget, done, other):
         path = folder / student / unit / f"{unit}.ipynb"
         if other and path.exists():
             done.replaced.append((student, unit))
-        _write(path, data)
+        write_atomically(path, data)
         stamp = path.with_name("timestamp.txt")
         if done.times:
-            _write(stamp, f"{entry.time.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
+            write_atomically(stamp, f"{entry.time.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n".encode())
             os.utime(stamp, (entry.time.timestamp(),) * 2)
         else:
             stamp.unlink(missing_ok=True)
@@ -385,7 +386,7 @@ def keep_people(folder, found):
             for student, person in (people(folder) | found).items()
         }
         text = json.dumps(everybody, ensure_ascii=False, indent=1, sort_keys=True)
-        _write(folder / NAMES, text.encode() + b"\n")
+        write_atomically(folder / NAMES, text.encode() + b"\n")
 
 
 def people(folder):
@@ -402,10 +403,3 @@ def _person(student, data):
         return Person(data, (student.rpartition("-")[2],))
     moodle = tuple(map(str, data.get("moodle", ())))
     return Person(str(data.get("name", "")), moodle, str(data.get("canvas_id", "")))
-
-
-def _write(path, data):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_bytes(data)
-    os.replace(beside, path)

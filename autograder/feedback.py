@@ -19,10 +19,12 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from autograder import inert, ingest
+from autograder.files import write_atomically
 from autograder.gradebook import Score
 
 TEMPLATES = Path(__file__).parent / "templates"
 MADE_OF = re.compile(r'<meta name="made-of" content="(\w+)">')
+MAX_COLOURED = 100_000
 SHORT = {
     "missing": "the cell is not in the notebook",
     "unwritten": "not written yet",
@@ -70,8 +72,7 @@ def write(folder, student, unit, graded, marks):
     content += [marks.penalty, _templates()]
     made_of = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     if not path.is_file() or _made_of(path) != made_of:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(student, unit, graded, marks, made_of), encoding="utf-8")
+        write_atomically(path, render(student, unit, graded, marks, made_of))
     return path
 
 
@@ -181,7 +182,9 @@ def _shown_output(output):
 
 
 def highlighted(source):
-    """Python code as HTML, coloured by ``code_style``."""
+    """Python code as HTML, coloured by ``code_style`` up to a length that nobody writes by hand."""
+    if len(source) > MAX_COLOURED:
+        return Markup('<div class="code"><pre>{}</pre></div>').format(source)
     return highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
 
 

@@ -103,9 +103,9 @@ def markdown(text):
 
     Formulas and code stay as they are. What cannot be made inert like that becomes text as a whole.
     """
-    if not MAY_ACT.search(text):
-        return text
     if _can_be_drawn(text):
+        if not MAY_ACT.search(text):
+            return text
         tagless = _without_tags(text)
         for made in (tagless, tex(re.sub(r"\](?=[(:\[])", r"]\\", tagless))):
             if _can_be_drawn(made) and not _acts(made):

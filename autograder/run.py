@@ -8,7 +8,6 @@ import contextlib
 import csv
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from traitlets.config import Config, PyFileConfigLoader
 from autograder import build, feedback, flags, gradebook, ingest, pool, report, worker
 from autograder.collect import keep_people, listed, people
 from autograder.errors import GradingError, UsageError
+from autograder.files import write_atomically
 from autograder.gradebook import Book
 from autograder.ingest import Refusal, Submission
 from autograder.journal import Busy, Journal, grader_digest, key
@@ -168,7 +168,7 @@ class Run:
         gradebook.create(self._url)
         path = self.output / CONFIG
         if not path.exists():
-            _write_atomically(path, _nbgrader_config(self.submitted, self.db))
+            write_atomically(path, _nbgrader_config(self.submitted, self.db))
         self._config = read_config(self.output)
         named = gradebook_url(self.output)
         if gradebook.to_keep(named) != gradebook.to_keep(self._url):
@@ -277,15 +277,22 @@ def publish(output, book, journal, summary, pages=True, whole=True):
             shapes.setdefault((who[1], exercise), {})[who[0]] = shape
         if pages:
             marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
-            links[who] = feedback.write(output, *who, graded, marks)
+            try:
+                links[who] = feedback.write(output, *who, graded, marks)
+            except OSError:
+                raise
+            except Exception as error:  # what one student wrote must not cost the class its pages
+                why = f"{type(error).__name__}: {error}"
+                summary.notes.append(f"{who[0]} {who[1]} has no feedback page, it could not be written: {why}")
+                continue
             _copy_exchanged(output.joinpath("autograded", *who), links[who].parent)
     if left_out and whole:
         raise UsageError(_of_another_version(left_out))
     if left_out:
         summary.notes.append(f"left out of grades.csv and the report: {_of_another_version(left_out)}")
     _flag_similar(summary.rows, shapes)
-    _write_atomically(output / "grades.csv", _csv(summary.rows))
-    _write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
+    write_atomically(output / "grades.csv", _csv(summary.rows))
+    write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
 
 
 def _graded(result):
@@ -410,7 +417,7 @@ class _Writer:
                 for name, submission in self._waiting.items():
                     notebook = self._journal.result(name)["notebook"]
                     # nbformat's own writer takes ten times as long, for lines in lists.
-                    _write_atomically(self._path(submission), json.dumps(notebook, ensure_ascii=False) + "\n")
+                    write_atomically(self._path(submission), json.dumps(notebook, ensure_ascii=False) + "\n")
                     _copy_exchanged(submission.path.parent, self._path(submission).parent)
                     self._write(submission, notebook)
             self._journal.mark_written(self._waiting)
@@ -469,14 +476,7 @@ def _csv(rows):
 def _copy_exchanged(here, there):
     for name in EXCHANGED:
         with contextlib.suppress(Refusal, UnicodeDecodeError):
-            _write_atomically(there / name, ingest.load(here / name).decode())
-
-
-def _write_atomically(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+            write_atomically(there / name, ingest.load(here / name).decode())
 
 
 def read_config(output):

@@ -1,5 +1,7 @@
 """The page that a student gets back: nothing in it acts, and it says no more than a student may know."""
 
+import html
+
 import pytest
 from alive import ATTACKS, alive
 from hypothesis import given
@@ -102,6 +104,14 @@ def test_a_drawing_is_a_picture_in_which_nothing_runs():
     [shown] = outputs.clean([{"output_type": "display_data", "data": {"image/svg+xml": svg}}])
     assert list(shown.data) == ["text/html"]
     assert shown.data["text/html"].startswith('<img alt="" src="data:image/svg+xml;base64,')
+
+
+@pytest.mark.parametrize("text", [r"\begin{a}" * 12_000, "<b>" * 90_000, "x = 1 < 2\n" * 20_000])
+def test_long_cells_are_shown_as_they_were_written(text):
+    cells = [new_code_cell(text, id="added-1"), new_markdown_cell(inert.markdown(text), id="added-2")]
+    made = feedback.render("ada", UNIT, Graded(new_notebook(cells=cells), {}, {}), feedback.Marks({}))
+    assert alive(made) == []
+    assert made.count(html.escape(text)) == 2
 
 
 def test_flags_for_the_instructor_are_not_on_the_page():

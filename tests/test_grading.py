@@ -25,7 +25,7 @@ from nbgrader.api import Gradebook
 from programs import autograder
 from small_course import SOLUTION, SOURCE, UNIT, write_unit
 
-from autograder import build, cli, gradebook, outputs, selftest, worker
+from autograder import build, cli, feedback, gradebook, outputs, selftest, worker
 from autograder.collect import collect
 from autograder.errors import GradebookError, UsageError
 from autograder.examples import make
@@ -488,6 +488,50 @@ def test_a_changed_lesson_or_seed_means_grading_again(grade, notebook, course, t
         assert grade(seed=5).graded == 1
     finally:
         write_unit(course)
+
+
+def test_a_page_that_cannot_be_written_costs_nobody_else_theirs(grade, notebook, tmp_path, monkeypatch):
+    for student in "abc":
+        submit(tmp_path / "submitted", student, notebook())
+    whole = feedback.render
+
+    def render(student, *more):
+        return whole(student, *more) if student != "b" else {}["no such thing"]
+
+    monkeypatch.setattr(feedback, "render", render)
+    summary = grade()
+    assert summary.notes == [f"b {UNIT} has no feedback page, it could not be written: KeyError: 'no such thing'"]
+    results = tmp_path / "results"
+    assert sorted(page.parts[-3] for page in (results / "feedback").rglob("*.html")) == ["a", "c"]
+    assert [row[0] for row in rows(results)[1:]] == ["a", "b", "c"]
+    assert (results / "report" / "index.html").is_file()
+    monkeypatch.undo()
+    assert grade().notes == []
+    assert (results / "feedback" / "b" / UNIT / f"{UNIT}.html").is_file()
+
+
+def test_a_page_is_written_whole_or_not_at_all(grade, notebook, tmp_path, monkeypatch):
+    submit(tmp_path / "submitted", "a", notebook(WRONG))
+    grade()
+    page = tmp_path / "results" / "feedback" / "a" / UNIT / f"{UNIT}.html"
+    before = page.read_bytes()
+    submit(tmp_path / "submitted", "a", notebook(RIGHT))
+    monkeypatch.setattr(os, "replace", fail_for(page, os.replace))
+    with pytest.raises(OSError, match="no room"):
+        grade()
+    assert page.read_bytes() == before
+    monkeypatch.undo()
+    grade()
+    assert page.read_bytes() != before and b"all cases pass" in page.read_bytes()
+
+
+def fail_for(path, replace):
+    def failing(here, there):
+        if there == path:
+            raise OSError("no room")
+        replace(here, there)
+
+    return failing
 
 
 def test_marks_for_other_cells_are_not_overwritten(grade, notebook, course, tmp_path):
