@@ -197,6 +197,28 @@ class ConvFits:
             "A dilated kernel reaches further: k taps with dilation between them span dilation (k - 1) + 1 pixels.",
             lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k, stride, pad),
         ),
+        Bug(
+            "gaps counted",
+            "You asked whether every pixel is seen. Only the end counts here: where the stride is larger than the "
+            "kernel, the windows may leave gaps between them and still fit.",
+            lambda n, k, stride=1, pad=0, dilation=1: (
+                shapes.conv_fits(n, k, stride, pad, dilation) and stride <= dilation * (k - 1) + 1
+            ),
+            (
+                lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k, stride, pad, dilation) and stride <= k,
+                lambda n, k, stride=1, pad=0, dilation=1: (
+                    n + 2 * pad > dilation * (k - 1)
+                    and len(
+                        {
+                            start + dilation * tap
+                            for start in range(0, n + 2 * pad - dilation * (k - 1), stride)
+                            for tap in range(k)
+                        }
+                    )
+                    == n + 2 * pad
+                ),
+            ),
+        ),
     )
 
 

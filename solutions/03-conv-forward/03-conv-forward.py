@@ -14,8 +14,8 @@
 # # Unit 03 · Convolution, forward
 #
 # Connect every pixel of a 1000 × 1000 picture to every pixel of an output of the same size, and the layer has
-# a million million weights. A convolution layer with one 3 × 3 filter does its work with ten numbers,
-# whatever the size of the picture, and what it finds in one corner it finds in every other.
+# a million million weights ($10^{12}$). A convolution layer with one 3 × 3 filter does its work with ten
+# numbers, whatever the size of the picture, and what it finds in one corner it finds in every other.
 #
 # This unit takes that layer apart and builds it twice: in loops that leave nothing hidden, and then as a
 # single matrix product that is fast enough to train with.
@@ -197,6 +197,8 @@ plot.show(fig, "A bright house, a filter with columns minus 1, 0, 1, and the out
 # %% [markdown]
 # ## 3 · Spot the error: convolution or correlation?
 #
+# If you have just done unit 02, you know this one: run the cells and go on to **Spot another**.
+#
 # Deck c gives this formula and says that the layer has its name from it:
 #
 # $$(f * g)[x, y] = \sum_{n_1}\sum_{n_2} f[n_1, n_2]\; g[x - n_1,\, y - n_2]$$
@@ -374,20 +376,38 @@ for number, (side, depth, name, colour_) in enumerate(volumes):
 plot.show(fig, "Three blocks: 32 by 32 by 3; after six filters 28 by 28 by 6; after ten filters 24 by 24 by 10.")
 
 # %% [markdown]
-# Here are the maps of four filters on the house. Before you run the cell, say what each of them will pick
-# out.
+# **Predict.** Four filters for the house: what will each of them pick out? Where is the third one at its
+# strongest?
 
 # %% tags=["demo"]
 bank = {
     "left to right": left_to_right,
     "top to bottom": left_to_right.T,
-    "spots and corners": np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
+    "centre less ring": np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]),
     "mean of nine": np.full((3, 3), 1 / 9),
 }
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Upright edges; level edges; every outline; a blurred copy. The weights of the first three add up to 0, so
+# plain areas give nothing. The third asks how much a pixel differs from the ring around it. On a straight
+# edge five of the eight neighbours are like the pixel and three are not; at a corner of the house it is the
+# other way round, and there the map is strongest.
+#
+# </details>
+
+# %% tags=["demo"]
+assert [filter_.sum() for filter_ in bank.values()][:3] == [0, 0, 0]
+outlines = slide(house, bank["centre less ring"])
+assert outlines[14, 4] == 3 and outlines[19, 4] == 5 == outlines.max()  # left wall, and its foot
+
+# %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(8.6, 2.5, columns=4)
 for number, (name, filter_) in enumerate(bank.items()):
     plot.image(axes[number], slide(house, filter_), name)
-plot.show(fig, "Four maps of the house: vertical edges, horizontal edges, corners and outlines, and a blurred copy.")
+plot.show(fig, "Four maps of the house: vertical edges, horizontal edges, the outline with the corners strongest, and "
+          "a blurred copy.")
 
 # %% [markdown]
 # ## 6 · Bias
@@ -685,9 +705,12 @@ plot.show(fig, "Seven cells under windows of three. At stride 1 there are five w
 # They agree on the windows: two of them fit, at 0 and at 3, and a third would start at 6 and reach beyond the
 # edge. They differ on whether a layer should be allowed to leave a rest, here the last row and column. That
 # is a question of taste, not of arithmetic. A library rounds down, because a network should not refuse a
-# picture for being one pixel too wide. A designer takes care that it fits, because what no window sees cannot
-# matter: change the last column of the picture as you like, the output stays as it was, and no gradient will
-# ever come back to it.
+# picture for being one pixel too wide. A designer takes care that no pixel is left over, because what no
+# window sees cannot matter: change the last column of the picture as you like, the output stays as it was,
+# and no gradient will ever come back to it.
+#
+# With padding, the ring goes first. ResNet's first layer, 224 wide under a filter of 7 with stride 2 and pad
+# 3, does not fit either, and what it loses is a column of zeros. A rest hurts when it is wider than the ring.
 #
 # This course rounds down, as PyTorch does, and keeps a second function that tells you whether anything is
 # left over.
@@ -702,20 +725,29 @@ kernel = rng.normal(size=(3, 3))
 assert np.array_equal(slide(wide, kernel)[::3, ::3], slide(changed, kernel)[::3, ::3])
 assert slide(wide, kernel)[::3, ::3].shape == (2, 2)
 
+rest = (224 + 2 * 3 - 7) % 2  # of ResNet's first layer
+assert 0 < rest <= 3
+
 # %% [markdown]
 # **Predict.** A picture 7 wide, a filter of 3, a stride of 3: it does not fit. Change one of the numbers so that it
 # does. How many ways do you find that change it by one?
 #
 # <details><summary>Answer</summary>
 #
-# Four: stride 2, padding 1, a filter of 4, a picture of 6. In each of them the way that the window can go is a whole
-# number of steps.
+# Five: stride 2, stride 4, padding 1, a filter of 4, a picture of 6. In each of them the way that the window can go is
+# a whole number of steps.
+#
+# Look twice at stride 4. The windows at 0 and 4 end exactly at the edge, and pixel 3 between them is never seen. To fit
+# says something about the end, not about gaps.
 #
 # </details>
 
 # %%
-for n, k, s, p in ((7, 3, 2, 0), (7, 3, 3, 1), (7, 4, 3, 0), (6, 3, 3, 0)):
-    assert (n + 2 * p - k) % s == 0
+start, moves = np.array([7, 3, 3, 0]), np.eye(4, dtype=int)  # n, k, s, p
+nearby = [tuple(map(int, start + sign * move)) for move in moves for sign in (-1, 1)]
+fitting = [(n, k, s, p) for n, k, s, p in nearby if p >= 0 and (n + 2 * p - k) % s == 0]
+assert fitting == [(6, 3, 3, 0), (7, 4, 3, 0), (7, 3, 2, 0), (7, 3, 4, 0), (7, 3, 3, 1)]
+assert 3 not in [*range(3), *range(4, 4 + 3)]  # the pixels under the two windows at stride 4
 
 # %% [markdown]
 # The calculator below puts your numbers into the formula, draws the windows, and hatches what no window sees. It knows
@@ -763,7 +795,8 @@ check("conv_output_size", conv_output_size)
 # %% [markdown]
 # ### Exercise: `conv_fits`
 #
-# The other half of the argument: do the windows cover the padded side to its very end?
+# The other half of the argument: does the last window end exactly where the padded side ends? Gaps between
+# the windows, where the stride is larger than the filter, do not count here.
 
 # %% solution="conv_fits"
 def conv_fits(n, k, stride=1, pad=0, dilation=1):
@@ -896,7 +929,7 @@ plot.show(fig, "Which of eight filters sees which of eight input channels, for 1
 # ### Exercise: `conv_params`
 #
 # With biases or without, in one group or several. Where the channels cannot be shared out evenly there is no
-# such layer: a `ValueError` again.
+# such layer, and the check does not ask for one.
 
 # %% solution="conv_params"
 def conv_params(c_in, c_out, k, bias=True, groups=1):
@@ -907,17 +940,12 @@ def conv_params(c_in, c_out, k, bias=True, groups=1):
         c_out: number of filters.
         k: side of a filter.
         bias: whether every filter has a bias.
-        groups: number of parts that channels and filters are split into.
+        groups: number of parts that channels and filters are split into; it divides both.
 
     Returns:
         int.
-
-    Raises:
-        ValueError: ``groups`` does not divide ``c_in`` and ``c_out``.
     """
     ### BEGIN SOLUTION
-    if c_in % groups or c_out % groups:
-        raise ValueError(f"{groups=} must divide both {c_in=} and {c_out=}")
     per_filter = c_in // groups * k * k
     return c_out * (per_filter + 1 if bias else per_filter)
     ### END SOLUTION
@@ -1250,7 +1278,8 @@ stride_last = 1 + (3 - 1) * 1 + (3 - 1) * 1
 assert (stride_first, stride_last) == (7, 5)
 
 # %% [markdown]
-# AlexNet starts with a filter of 11 at stride 4 and pools 3 × 3 at stride 2.
+# AlexNet starts with a filter of 11 at stride 4, and then keeps the largest value of each 3 × 3 window of the
+# maps, two pixels apart (**pooling**, unit 06). For the receptive field that is a layer like any other.
 #
 # **Predict.** How much of the picture does one value see behind that pooling? If the first stride were 2, which of the
 # fields further down would change?
@@ -1629,7 +1658,20 @@ plot.show(fig, "Time against picture size, both on logarithmic scales. On 64 by 
 for name, t in at_64.items():
     print(f"64 × 64, {name:14}{1000 * t:10.3f} ms    {at_64['element loops'] / t:8.0f} times as fast as element loops")
 
+# %% tags=["demo", "hide-input"]
+print("time of im2col for one of torch on the CPU:")
+print("    ".join(f"{side} × {side}: {times['im2col', side] / times['torch, CPU', side]:.1f}" for side in pixels))
+
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The printed factors are those of your computer and your `conv_forward`; with ours and on our computers im2col beats
+# the element loops by more than 1000. Torch won at every size, and by most at the two ends. On tiny pictures it
+# gets by with fewer steps. On large ones it has no matrix of columns, nine times the size of the picture, that must
+# go out to memory and come back. In between the two were close.
+#
+# </details>
+#
 # Towards the right all lines rise together: everybody does the same multiplications, four times as many for
 # twice the side. What sets them apart is what they pay besides. Python charges for every step, whatever the
 # step does. The element loops take a step for every product, the window loops a few for every window and
@@ -1652,7 +1694,7 @@ for name, t in at_64.items():
 # - A filter is as deep as its input. As many filters, so many maps.
 # - Sizes: $\lfloor (n + 2p - d(k-1) - 1)/s \rfloor + 1$. Parameters: $F(CK^2/g + 1)$. The first does not know
 #   about the filters, the second not about the picture.
-# - A rest that no window sees is dropped without a word. `conv_fits` tells.
+# - A rest that no window sees is dropped without a word: padding first, then pixels. `conv_fits` tells.
 # - Libraries correlate. Whoever writes a filter by hand should know.
 # - Windows as columns turn the layer into one matrix product.
 #
