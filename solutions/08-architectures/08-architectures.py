@@ -17,7 +17,7 @@
 # What changed between 1998 and 2017 is how they are put together. Each of these networks answered one question
 # that the one before had left open, and most of the answers can be counted.
 #
-# So this unit counts. You build eleven networks and blocks, and each has to come out right to the last
+# So this unit counts. You build four networks and five blocks; the networks have to come out right to the last
 # parameter. On the way you check the tables of the lectures. Not all of them add up.
 #
 # **After this unit you can**
@@ -350,6 +350,34 @@ _ = show_table(*shapes.PRESETS["LeNet-5"])
 # connected layers, 1000 classes, ReLU in place of tanh. It was too large for one GPU, so layers 2, 4 and 5 were
 # cut into two **groups**, one on each.
 #
+# **Predict.** Take a layer with 8 channels in and 8 filters. With 1 × 1 windows it is a matrix, a row for each
+# filter and a column for each channel. What does that matrix look like with two groups, and with four? What part
+# of the weights is left?
+
+# %% tags=["demo", "hide-input"]
+fig, ax = plot.canvas(27, 9.2)
+for number, groups_ in enumerate((1, 2, 4)):
+    connected = np.kron(np.eye(groups_), np.ones((8 // groups_, 8 // groups_)))
+    left, of_each = shapes.conv_params(8, 8, 1, bias=False, groups=groups_), 8 // groups_
+    assert connected.sum() == left == 64 / groups_
+    title = f"{groups_} group{'s' * (groups_ > 1)}: {left} of 64 weights"
+    matrix = plot.grid(ax, 0 * connected, (2.7 + 8.3 * number, 1.9), title, numbers=False, limit=1, cell=0.75)
+    for group in range(groups_):
+        plot.window(ax, matrix, group * of_each, group * of_each, of_each, of_each, plot.COLOURS[group], fill=0.25)
+    plot.text(ax, matrix.x, 8.5, "channels", size=9)
+    ax.text(matrix.left - 0.6, matrix.y, "filters", size=9, rotation=90, ha="center", va="center")
+plot.show(fig, "Which of eight filters, the rows, reads which of eight channels, the columns. In one group each reads all: 64 weights. In two "
+          "groups two blocks of 4 by 4 are left along the diagonal, 32 weights; in four groups four blocks of 2 by 2, 16 weights.")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Blocks along the diagonal, one for each group: a filter reads the channels of its own group and no others. Half of
+# the weights are left with two groups, a quarter with four; in general one in $g$. Larger windows change nothing
+# about that, since each square of the picture then stands for $k \times k$ weights.
+#
+# </details>
+#
 # Deck d has it twice: as a list, and as a table with parameters.
 #
 # **Spot the error, 1.** The list says: Conv2, 256 filters of 5 × 5, *stride 2*, zero pad. The table says stride
@@ -396,8 +424,8 @@ assert weights(384, 384, 3) == 1_327_104 and weights(384, 384, 3, 2) == 663_552
 #
 # <details><summary>Answer</summary>
 #
-# (224 − 11)/4 + 1 = 54.25. Rounded down it would be 54, but all tables have 55. 227 gives 55 exactly; so does
-# 224 with padding. The paper does not mention any.
+# (224 − 11)/4 + 1 = 54.25. Rounded down it would be 54, but all tables have 55. 227 gives 55 with nothing left
+# over. 224 gives 55, too, if it is padded by 2 and rounded down; the paper does not mention any padding.
 #
 # </details>
 
@@ -1048,7 +1076,8 @@ assert round(60_965_224 / 12 / 1e6) == 5
 # $$y = \mathrm{relu}(x + F(x))$$
 #
 # With $F = 0$ the block does nothing (to what is positive), which is where training can start from. And on the
-# way back the sum hands the gradient to $x$ undiminished, whatever $F$ does.
+# way back the sum hands the gradient to $x$ undiminished, whatever $F$ does (wherever the last ReLU lets it
+# through).
 #
 # **Predict.** Train four small networks on the bundled digits for 80 steps: 3 blocks and 16 blocks of two
 # convolutions, each without and with the shortcut. Which of the four has the highest training loss in the end?
@@ -1056,7 +1085,7 @@ assert round(60_965_224 / 12 / 1e6) == 5
 # <details><summary>Answer</summary>
 #
 # Sixteen blocks without shortcuts, by far: the deeper plain network is worse *on what it trains on*. With
-# shortcuts depth does little harm. (On a task this small it does not help either; three blocks are enough.)
+# shortcuts the sixteen learn at least as well as the three.
 #
 # </details>
 
@@ -1096,6 +1125,7 @@ at_the_end = {key: float(np.mean(losses[-20:])) for key, losses in curves.items(
 for (blocks, shortcut), loss in at_the_end.items():
     print(f"{blocks:>2} blocks {'with' if shortcut else 'without'} shortcuts: {loss:.2f}")
 assert max(at_the_end, key=at_the_end.get) == (16, False)
+assert at_the_end[16, True] < at_the_end[3, True] + 0.1
 
 # %% tags=["demo", "hide-input"]
 fig, axes = plot.figure(8.6, 3.0, columns=2, sharey=True)
@@ -1148,6 +1178,38 @@ assert counts == {18: 11_689_512, 50: 25_557_032, 152: 60_192_808}
 # ResNet has batch norm after each convolution, in the shortcut too, and therefore no biases. The check leaves
 # both to you: it sets batch norm to pass things on as they are, and biases to 0.
 
+# %% tags=["demo", "hide-input"]
+fig, ax = plot.canvas(27, 6.2)
+
+
+def station(x, y, words, colour=plot.BLUE, width=3.6):
+    ax.add_patch(plot.Rectangle((x, y), width, 1.5, facecolor=(*plot.to_rgba(colour)[:3], 0.18), edgecolor=colour, lw=1.4))
+    plot.text(ax, x + width / 2, y + 0.75, words, size=9)
+
+
+for left, projected in ((0.4, False), (14.0, True)):
+    plot.text(ax, left + 6.3, 0.5, "another shape: a projection" if projected else "same shape: the input itself", size=10)
+    plot.text(ax, left + 0.4, 2.6, "x", size=13)
+    plot.text(ax, left + 9.95, 1.6, "F(x)", size=9, color=plot.BLUE)
+    plot.arrow(ax, (left + 0.9, 2.6), (left + 1.6, 2.6))
+    station(left + 1.7, 1.85, "3 × 3, stride s" if projected else "3 × 3")
+    plot.text(ax, left + 6.25, 2.1, "ReLU", size=8)
+    plot.arrow(ax, (left + 5.4, 2.6), (left + 7.1, 2.6))
+    station(left + 7.2, 1.85, "3 × 3", width=2.4)
+    plot.arrow(ax, (left + 9.7, 2.6), (left + 10.3, 2.6))
+    plot.text(ax, left + 10.7, 2.6, "+", size=16)
+    plot.text(ax, left + 11.75, 2.1, "ReLU", size=8)
+    plot.arrow(ax, (left + 11.1, 2.6), (left + 12.4, 2.6))
+    ax.plot([left + 0.4, left + 0.4, left + 4], [3.1, 5.25, 5.25], color=plot.VERMILION, lw=1.2)
+    ax.plot([left + (7.6 if projected else 4), left + 10.7], [5.25, 5.25], color=plot.VERMILION, lw=1.2)
+    plot.arrow(ax, (left + 10.7, 5.25), (left + 10.7, 3.1), plot.VERMILION)
+    if projected:
+        station(left + 4, 4.5, "1 × 1, stride s", plot.ORANGE)
+    plot.text(ax, left + (9.1 if projected else 5.5), 4.8, "shortcut", size=9, color=plot.VERMILION)
+    plot.text(ax, left + 12.75, 2.6, "y", size=13)
+plot.show(fig, "Two residual blocks: x goes through two 3 by 3 convolutions with a ReLU between them, and around them by the shortcut; the "
+          "two are added, and a ReLU follows. Where the shape changes, a 1 by 1 convolution with the stride stands in the shortcut.")
+
 # %% solution="residual_block"
 def residual_block(c_in, c_out, stride=1):
     """A residual block of two 3x3 convolutions.
@@ -1187,7 +1249,7 @@ check("residual_block", residual_block)
 #
 # Deeper ResNets save work by a **bottleneck**: 1 × 1 down to a quarter of the channels, 3 × 3 there, 1 × 1 up
 # again. ResNeXt (2016) asks what else one could do for the same price, and cuts the 3 × 3 into 32 groups, the
-# trick that AlexNet used for want of memory.
+# trick that AlexNet used for want of memory (the picture is in section 4).
 #
 # **Predict.** A bottleneck from 256 to 256 channels over 64. With 32 groups of width 4 in place of the 64,
 # there are 128 channels in the middle, twice as many. How do the weights of the two blocks compare?
@@ -1342,7 +1404,45 @@ assert few == 7_978_856
 # $$y_c = x_c \cdot \sigma\!\left(W_2\, \mathrm{relu}(W_1 z)\right)_c, \qquad z_c = \frac{1}{HW} \sum_{ij} x_{cij}$$
 #
 # $W_1$ narrows from $C$ to $C/r$, $W_2$ widens again.
-#
+
+# %% tags=["demo", "hide-input"]
+draws = np.random.default_rng(372)
+before = np.maximum(draws.normal(1, 0.9, (4, 3, 3)), 0)
+squeezed = before.mean(axis=(1, 2))
+middle_ = np.maximum(draws.normal(size=(2, 4)) @ squeezed, 0)
+gates_ = 1 / (1 + np.exp(-2 * draws.normal(size=(4, 2)) @ middle_))
+after_ = before * gates_[:, None, None]
+fig, ax = plot.canvas(27, 11.4)
+
+
+def number_at(x, y, value, limit):
+    plot.grid(ax, [[value]], (x, y), numbers=False, limit=limit, cell=1.5)
+    plot.text(ax, x + 0.75, y + 0.75, f"{value:.2f}", size=10)
+
+
+stations = ((1.6, "x, C = 4"), (7.0, "z"), (12.2, "C/r = 2"), (17.6, "gates"), (23.4, "y"))
+for x, name in stations:
+    plot.text(ax, x + (0.9 if x in (1.6, 23.4) else 0.75), 0.7, name, size=10)
+for c in range(4):
+    top, middle_row = 1.6 + 2.45 * c, 2.5 + 2.45 * c
+    plot.grid(ax, before[c], (1.6, top), numbers=False, limit=2.5, cell=0.6)
+    number_at(7.0, middle_row - 0.75, squeezed[c], 2.5)
+    number_at(17.6, middle_row - 0.75, gates_[c], 1.2)
+    plot.grid(ax, after_[c], (23.4, top), numbers=False, limit=2.5, cell=0.6)
+    plot.arrow(ax, (3.7, middle_row), (6.8, middle_row))
+    plot.arrow(ax, (19.3, middle_row), (23.1, middle_row))
+    for unit in range(2):
+        at = 4.2 + 3.9 * unit
+        ax.plot([8.6, 12.1], [middle_row, at], color="#888888", lw=0.9)
+        ax.plot([13.8, 17.5], [at, middle_row], color="#888888", lw=0.9)
+for unit in range(2):
+    number_at(12.2, 3.45 + 3.9 * unit, middle_[unit], 2.5)
+for x, words in ((5.2, "mean"), (10.3, "W₁, ReLU"), (15.7, "W₂, σ"), (21.2, "each map × its gate")):
+    plot.text(ax, x, 11.0, words, size=9)
+plot.show(fig, "Squeeze and excitation with four maps. Each is squeezed into its mean; two units see all four means; from these come four gates "
+          "between 0 and 1; each map is multiplied by its own gate, so some are dimmed and others pass nearly unchanged.")
+
+# %% [markdown]
 # **Predict.** With all weights 0, what does the block do to its input?
 #
 # <details><summary>Answer</summary>
@@ -1485,9 +1585,9 @@ assert max(by_side, key=by_side.get) == 14 and 1 / 3 < share < 0.4 and field > 2
 #
 # ### Where the facts come from
 #
-# - **Deck a**: *Hubel and Wiesel, convolutional networks*, Czech Technical University in Prague. **Deck b**:
-#   *Convolutional neural networks*. **Deck c**: CS231n's lecture 5, Stanford University. **Deck d**: *Robot
-#   Vision (CAP 4453), 18*, Gonzalo Vaca-Castaño, University of Central Florida.
+# - **Deck a**: *Learning for vision III: Convolutional networks*, Karel Zimmermann, Czech Technical University
+#   in Prague. **Deck b**: *Convolutional neural networks*. **Deck c**: CS231n's lecture 5, Stanford University.
+#   **Deck d**: *Robot Vision (CAP 4453), 18*, Gonzalo Vaca-Castaño, University of Central Florida.
 # - Russakovsky and others, [*ImageNet large scale visual recognition
 #   challenge*](https://arxiv.org/abs/1409.0575), 2015: the challenge, its data, the two persons. The winners: the
 #   challenge's results pages of [2010](https://image-net.org/challenges/LSVRC/2010/results),
