@@ -442,3 +442,47 @@ def test_scores_shifted_in_place_are_named_as_a_changed_argument():
 
     verdict = evaluate("softmax_loss", answer)
     assert "changed its argument scores" in verdict.message
+
+
+def pooled(x, size, stride, step, axes=(2, 3)):
+    """A student's max pooling whose windows move by ``step``, with the number of windows that the stride makes."""
+    rows, columns = ((side - size) // stride + 1 for side in x.shape[2:])
+    out = np.zeros((*x.shape[:2], rows, columns), x.dtype)
+    for i, j in np.ndindex(rows, columns):
+        window = x[:, :, i * step : i * step + size, j * step : j * step + size]
+        out[:, :, i, j] = window.max(axes, keepdims=True)[..., 0, 0]
+    return out
+
+
+def entropy(loss):
+    """A student's softmax_loss with another ``loss(p, y)``."""
+
+    def answer(scores, y):
+        p = np.exp(scores - scores.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        dscores = p.copy()
+        dscores[np.arange(len(y)), y] -= 1
+        return loss(p, y), dscores / np.asarray(len(y), p.dtype)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("max_pool_forward", lambda x, size, stride: pooled(x, size, stride, 1), "stride ignored"),
+        (
+            "max_pool_forward",
+            lambda x, size, stride: pooled(x, size, stride, stride, (1, 2, 3)),
+            "maximum over the channels",
+        ),
+        ("softmax", lambda scores: scores / scores.sum(-1, keepdims=True), "no exponential"),
+        ("softmax_loss", entropy(lambda p, y: -np.log(p).mean()), "every class counted"),
+        ("softmax_loss", entropy(lambda p, y: -np.log(p[:, y]).mean()), "every class counted"),
+        ("softmax_loss", entropy(lambda p, y: -p[np.arange(len(y)), y].mean()), "no logarithm"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
+    with np.errstate(all="ignore"):
+        assert evaluate(name, answer, seed=seed).bug == bug

@@ -463,3 +463,73 @@ def test_every_example_scores_as_designed(student):
 
 def test_every_student_of_the_example_class_is_in_the_table():
     assert make.students("07-training") == sorted(LOSSES)
+
+
+def epoch_of(divide, step_inside=True):
+    """A student's train_epoch with another ``divide(losses, counts)``, or with one step after the last batch."""
+
+    def answer(model, loader, optimizer, loss_fn, device):
+        model.train()
+        optimizer.zero_grad()
+        losses, counts = [], []
+        for x, y in loader:
+            loss = loss_fn(model(x.to(device)), y.to(device))
+            loss.backward()
+            if step_inside:
+                optimizer.step()
+                optimizer.zero_grad()
+            losses.append(loss.item())
+            counts.append(len(x))
+        if not step_inside:
+            optimizer.step()
+        return divide(np.array(losses), np.array(counts))
+
+    return answer
+
+
+def heavy(velocity, move):
+    """A student's momentum step: ``velocity(v, g, lr, beta)``, then ``move(w, old v, new v)``."""
+
+    def answer(w, grad, state, lr, beta=0.9, weight_decay=0.0):
+        old = state.get("v", np.zeros_like(w))
+        new = velocity(old, grad + weight_decay * w, lr, beta)
+        return move(w, old, new), {"v": new}
+
+    return answer
+
+
+def never_set_back(dev_losses, patience):
+    best = worse = 0
+    for epoch, loss in enumerate(dev_losses):
+        if loss < dev_losses[best]:
+            best = epoch
+        elif epoch:
+            worse += 1
+            if worse >= patience:
+                break
+    return best
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("train_epoch", epoch_of(lambda losses, counts: losses @ counts / len(counts)), "divided by another number"),
+        ("train_epoch", epoch_of(lambda losses, counts: losses.sum() / counts.sum()), "divided by another number"),
+        ("train_epoch", epoch_of(lambda losses, counts: losses @ counts / counts.sum(), False), "one step in all"),
+        (
+            "momentum_step",
+            heavy(lambda v, g, lr, beta: -beta * v - lr * g, lambda w, old, new: w + new),
+            "velocity turned round",
+        ),
+        ("momentum_step", heavy(lambda v, g, lr, beta: beta * v - g, lambda w, old, new: w + new), "rate left out"),
+        (
+            "momentum_step",
+            heavy(lambda v, g, lr, beta: beta * v - lr * g, lambda w, old, new: w + old),
+            "velocity of the step before",
+        ),
+        ("early_stop", never_set_back, "count not begun anew"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
+    assert evaluate(name, answer, seed=seed).bug == bug

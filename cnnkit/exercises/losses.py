@@ -83,6 +83,11 @@ def mixed_levels(rng, dtype="float64", level=1e4):
     return (np.array([[level], [0], [-level], [level / 2]]) + draw(rng, (4, 3))).astype(dtype)
 
 
+def _shares(scores):
+    with np.errstate(all="ignore"):
+        return scores / scores.sum(-1, keepdims=True)
+
+
 @UNIT.exercise("softmax(scores)", points={"basics": 1, "axes": 1, "large": 1})
 class Softmax:
     def cases(rng):
@@ -144,6 +149,13 @@ class Softmax:
             "logarithms of the probabilities",
             "These are the logarithms of the probabilities. softmax returns the probabilities themselves.",
             lambda scores: _own(scores).log_softmax(-1).numpy(),
+        ),
+        Bug(
+            "no exponential",
+            "You divide the scores by their sum. Scores may be negative, and so are your probabilities: take the "
+            "exponential of each score first.",
+            _shares,
+            (lambda scores: _shares(scores - scores.max(-1, keepdims=True)),),
         ),
         Bug(
             "powers of 2 or 10",
@@ -218,6 +230,16 @@ def _no_shift_log_sum(scores, y):
     return loss.item(), _no_shift(scores, y)[1]
 
 
+def _of_every_class(loss):
+    """The right gradient beside another ``loss(logarithms of the probabilities, y)``."""
+
+    def answer(scores, y):
+        log_p = _own(scores).log_softmax(-1).numpy()
+        return loss(log_p, y.astype(int)).item(), ck.oracle.softmax_loss(scores, y)[1]
+
+    return answer
+
+
 def _softmax_twice(scores, y):
     return ck.oracle.softmax_loss(ck.oracle.softmax(scores), y)
 
@@ -266,6 +288,24 @@ class SoftmaxLoss:
             _underflowed(0),
             tuple(_underflowed(10.0**-k) for k in (7, 8, 9, 10, 12, 15, 20))
             + tuple(_underflowed(10.0**-k, clipped=True) for k in (7, 8, 9, 10, 12, 15, 20)),
+        ),
+        Bug(
+            "every class counted",
+            "Your loss goes over all probabilities. It is -log of one alone in each row, that of the true class: "
+            "p[np.arange(N), y].",
+            _of_every_class(lambda log_p, y: -log_p.mean()),
+            (
+                _of_every_class(lambda log_p, y: -log_p.sum(1).mean()),
+                _of_every_class(lambda log_p, y: -log_p.sum()),
+                _of_every_class(lambda log_p, y: -log_p[:, y].mean()),
+            ),
+        ),
+        Bug(
+            "no logarithm",
+            "Your loss is made of the probability itself. It is minus the logarithm of it: 0 where the true class has "
+            "all, and without bound where it has next to nothing.",
+            _of_every_class(lambda log_p, y: -np.exp(_of_classes(log_p, y)).mean()),
+            (_of_every_class(lambda log_p, y: 1 - np.exp(_of_classes(log_p, y)).mean()),),
         ),
         Bug(
             "log10",

@@ -268,6 +268,12 @@ def momentum_bugs(step, *turned):
             (changed(step, beta=lambda how: 1), changed(step, beta=lambda how: 1 - how["beta"])),
         ),
         Bug(
+            "rate left out",
+            "The learning rate makes no difference: your velocity holds the gradients at their full size. They come in "
+            "with the weight lr, as v = beta v - lr g.",
+            changed(step, lr=lambda how: 1.0),
+        ),
+        Bug(
             "velocity turned round",
             "The old velocity comes in with a minus, so that each step takes back what the last one did. A part of it "
             "goes on: v = beta v - lr g, where only the gradient has a minus.",
@@ -296,6 +302,15 @@ class MomentumStep:
             "weight_decay * w to g first, and let v remember it with the rest.",
             decoupled(ref.momentum_step),
             (decoupled(ref.momentum_step, by_rate=False),),
+        ),
+        Bug(
+            "velocity of the step before",
+            "w moves by the velocity that was there before, and the new gradient acts one step late. Renew v first, "
+            "then add it to w.",
+            lambda w, grad, state, lr, beta=0.9, weight_decay=0.0: (
+                array(tensor(w) + state.get("velocity", 0), w),
+                ref.momentum_step(w, grad, state, lr, beta, weight_decay)[1],
+            ),
         ),
         Bug(
             "the step of Nesterov's form",

@@ -153,6 +153,16 @@ def _empty_where_nothing_fits(pool):
     return answer
 
 
+def _next_to_each_other(pool):
+    """As many windows as there should be, each one pixel further than the one before."""
+
+    def answer(x, size, stride):
+        rows, columns = ((side - size) // stride + 1 for side in x.shape[2:])
+        return pool(x, size, 1)[:, :, :rows, :columns]
+
+    return answer
+
+
 def common_bugs(pool, rounding_up):
     """Mistakes about where windows stand, of max and mean pooling alike.
 
@@ -167,6 +177,13 @@ def common_bugs(pool, rounding_up):
             "column j * stride; size says how far it reaches.",
             lambda x, size, stride: pool(x, size, size),
             (lambda x, size, stride: pool(x, min(stride, *x.shape[2:]), stride),),
+        ),
+        Bug(
+            "stride ignored",
+            "Your windows move by one pixel, whatever the stride is. Window (i, j) starts at row i * stride and column "
+            "j * stride.",
+            _next_to_each_other(pool),
+            (lambda x, size, stride: pool(x, size, 1),),
         ),
         Bug(
             "pads",
@@ -218,7 +235,10 @@ class MaxPoolForward:
             "maximum over the channels",
             "Pooling works on each channel by itself: as many maps come out as go in.",
             lambda x, size, stride: ck.oracle.max_pool(x, size, stride).max(1, keepdims=True),
-            (lambda x, size, stride: ck.oracle.max_pool(x, size, stride).max(1),),
+            (
+                lambda x, size, stride: ck.oracle.max_pool(x, size, stride).max(1),
+                lambda x, size, stride: ck.oracle.max_pool(x, size, stride).max(1, keepdims=True).repeat(x.shape[1], 1),
+            ),
         ),
     )
 
@@ -338,6 +358,14 @@ class MaxPoolBackward:
             "two windows gets both gradients: +=, not =.",
             _assigned(erase=False),
             (_assigned(erase=True),),
+        ),
+        Bug(
+            "times the maximum",
+            "You multiplied the gradient by the largest value itself. The maximum hands its input on unchanged, so the "
+            "derivative there is 1: dx gets dout as it is.",
+            lambda dout, x, size, stride: ck.oracle.max_pool_backward(
+                dout * ck.oracle.max_pool(x, size, stride), x, size, stride
+            ),
         ),
         Bug(
             "size taken for stride",

@@ -217,19 +217,23 @@ def loop(
             if order == "step first":
                 rule.step()
                 loss.backward()
-            elif order == "no step":
+            elif order in ("no step", "step at the end"):
                 loss.backward()
             elif order == "no backward":
                 rule.step()
             else:
                 (loss * (len(y) if order == "times n" else 1)).backward()
                 rule.step()
+        if order == "step at the end":
+            rule.step()
         if after == "eval":
             model.eval()
         if mean == "last":
             return losses[-1]
-        if mean == "sum":
-            return float(np.dot(losses, counts))
+        if mean in ("sum", "sum over batches"):
+            return float(np.dot(losses, counts)) / (1 if mean == "sum" else len(counts))
+        if mean == "means over examples":
+            return sum(losses) / sum(counts)
         return float(np.average(losses, weights=counts if mean == "examples" else None))
 
     return answer
@@ -305,6 +309,20 @@ class TrainEpoch:
             "sum for mean",
             "You return the sum of the losses. Divide it by the number of examples.",
             loop(mean="sum"),
+        ),
+        Bug(
+            "divided by another number",
+            "Sum and number do not go together. loss.item() is already a mean over its batch: times the number of "
+            "examples in the batch it is their sum, and sums are divided by the number of all examples.",
+            loop(mean="sum over batches"),
+            (loop(mean="means over examples"),),
+        ),
+        Bug(
+            "one step in all",
+            "You step once, after the last batch. Each batch has its own step: zero_grad, forward, backward and step "
+            "belong inside the loop.",
+            loop(order="step at the end", zero="once"),
+            (loop(order="step at the end"), loop(order="step at the end", zero=False)),
         ),
         Bug(
             "ignores loss_fn",
@@ -561,10 +579,10 @@ def stop_cases(rng):
         yield case("ties", rng.integers(2, 6, 12) / 10, int(rng.integers(1, 4)), bool(rng.integers(2)))
 
 
-def stopping(off=0, give="best", better=lambda loss, best, before: loss < best, stops=True, news=None):
+def stopping(off=0, give="best", better=lambda loss, best, before: loss < best, stops=True, news=None, anew=True):
     """Early stopping with a twist: in what counts as better, in when it stops, in what it returns.
 
-    ``news`` is what begins the count anew, where that is not what is better.
+    ``news`` is what begins the count anew, where that is not what is better; without ``anew`` it only does not go on.
     """
 
     def answer(dev_losses, patience):
@@ -572,7 +590,7 @@ def stopping(off=0, give="best", better=lambda loss, best, before: loss < best, 
         best, waited = 0, 0
         for epoch in range(1, len(losses)):
             loss_best_before = losses[epoch], losses[best], losses[epoch - 1]
-            waited = 0 if (news or better)(*loss_best_before) else waited + 1
+            waited = waited * (not anew) if (news or better)(*loss_best_before) else waited + 1
             if better(*loss_best_before):
                 best = epoch
             if stops and waited >= max(patience + off, 1):
@@ -623,7 +641,8 @@ class EarlyStop:
             "count not begun anew",
             "You count all epochs that brought nothing better. patience is for epochs in a row: a better one sets the "
             "count back to 0.",
-            stopping(news=lambda loss, best, before: False),
+            stopping(anew=False),
+            (stopping(news=lambda loss, best, before: False),),
         ),
         Bug(
             "counts from 1",
