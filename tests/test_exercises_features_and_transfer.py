@@ -302,6 +302,29 @@ def test_something_behind_a_new_head_is_found_without_a_bias_too(last, begin, bi
     assert verdict.bug == "softmax in the head"
 
 
+@pytest.mark.parametrize(
+    ("read", "bug"),
+    [
+        (lambda scores: scores, "logits for probabilities"),
+        (lambda scores: scores.log_softmax(1), "logarithms or sigmoids for probabilities"),
+        (torch.sigmoid, "logarithms or sigmoids for probabilities"),
+    ],
+)
+def test_what_stands_in_for_probabilities_is_named_as_what_it_is(read, bug):
+    def answer(model, image, target, size, stride):
+        _, height, width = image.shape
+        rows, columns = range(0, height - size + 1, stride), range(0, width - size + 1, stride)
+        heat = np.empty((len(rows), len(columns)), np.float32)
+        for place in np.ndindex(heat.shape):
+            covered = image.clone()
+            covered[:, rows[place[0]] :, columns[place[1]] :][:, :size, :size] = 0
+            with torch.no_grad():
+                heat[place] = read(model(covered[None]))[0, target]
+        return heat
+
+    assert evaluate("occlusion_map", answer).bug == bug
+
+
 # The example class
 
 ALL = None

@@ -240,10 +240,13 @@ class OcclusionMap:
             "These are the model's scores. Which class they speak for shows only beside the other scores: take the "
             "softmax over the classes first, then the target's entry.",
             occlude(lambda scores, target: scores[:, target]),
-            (
-                occlude(lambda scores, target: scores.log_softmax(1)[:, target]),
-                occlude(lambda scores, target: scores.sigmoid()[:, target]),
-            ),
+        ),
+        Bug(
+            "logarithms or sigmoids for probabilities",
+            "These are not the probabilities of the softmax but their logarithms, or sigmoids of single scores. Take the "
+            "softmax over the classes, and of that the target's entry.",
+            occlude(lambda scores, target: scores.log_softmax(1)[:, target]),
+            (occlude(lambda scores, target: scores.sigmoid()[:, target]),),
         ),
         Bug(
             "the picture stays covered",

@@ -263,7 +263,8 @@ plot.show(fig, "The digit three with a black patch of 7 by 7 pixels in six place
 # ### Exercise: `occlusion_map`
 #
 # Run the model once for each place, or on many covered pictures at a time. Mind what is asked for: the probability, not
-# the score. The model comes in eval mode and leaves in eval mode, and so does the picture: uncovered.
+# the score. The model comes in eval mode and leaves in it. The picture, too, is as it was afterwards: nothing stays
+# covered.
 
 # %% solution="occlusion_map"
 def occlusion_map(model, image, target, size, stride):
@@ -469,8 +470,8 @@ check("saliency", saliency)
 #
 # <details><summary>Answer</summary>
 #
-# Both. Ink counts, and so does paper: a little ink in the gap of a 4, and it is on its way to a 0 or a 9. The maps are
-# noisy, too. A gradient says what an infinitely small change would do, pixel by pixel, and neighbouring pixels need not
+# Both. Ink counts, and so does paper: ink where a 4 has none lowers the score of the 4. (It need not look like another
+# digit to us: the network knows five, and compares with nothing else.) The maps are noisy, too. A gradient says what an infinitely small change would do, pixel by pixel, and neighbouring pixels need not
 # agree.
 #
 # </details>
@@ -486,6 +487,18 @@ for column, (digit, number) in enumerate(zip(LOW, some, strict=True)):
     heat_map(axes[1, column], where, picture, f"{on_ink[-1]:.0%} of it on ink")
 plot.show(fig, "Five digits and their saliency maps: grainy, brightest along the strokes and in the gaps between them.")
 assert max(on_ink) < 0.8
+
+# %% tags=["demo"]
+on_paper = torch.where(four < 0.05, of_score, 0)  # the gradient of the score of the 4, section 5's first cell
+place = int(on_paper.argmin())
+dotted = four.clone()
+dotted.view(-1)[place] = 1
+with torch.no_grad():
+    clean_score, dotted_score = net(torch.stack([four, dotted]))[:, 4].tolist()
+print(f"largest gradient on ink {of_score[four > 0.5].abs().max():.2f}, on paper {on_paper.abs().max():.2f}")
+print(f"a dot of ink on the paper at row {place // 28}, column {place % 28}: "
+      f"the score of the 4 goes from {clean_score:.2f} to {dotted_score:.2f}")
+assert dotted_score < clean_score
 
 # %% [markdown]
 # ## 6 · Deconvolution: from a unit back to pixels
@@ -1006,7 +1019,8 @@ plot.show(fig, "Accuracy on the new digits over the number of training pictures 
 # ## 10 · When the pictures change and the classes do not
 #
 # The other kind of change: the same digits, another world. The scanner is upside down, the paper is black, the camera is
-# poor. Deck d lists it as **domain adaptation**.
+# poor. To get over it is called **domain adaptation**; deck d's outline uses the word for transfer and fine-tuning as
+# well.
 #
 # **Predict.** Our network has seen upright digits only. We turn the test pictures. At which angle is it down to half?
 # And upside down, at 180°: better or worse than at 90°?
@@ -1063,7 +1077,7 @@ plot.show(fig, "Accuracy over the angle by which the test digits are turned: nea
 #
 # For the first. Pale ink on gray paper is a change of brightness and contrast, a shift and a factor in every map, which is
 # just what a batch norm takes out: from guessing to nine in ten and more, without a label. Inverted, what was an edge from dark
-# to bright is one from bright to dark, the sign is wrong, and no shift or factor of the kind mends that. Turned, the
+# to bright is one from bright to dark, the sign is wrong, and no shift and no positive factor mends that. Turned, the
 # statistics of the maps hardly change; it is the filters that would have to turn. There only labels help.
 #
 # </details>
@@ -1128,7 +1142,7 @@ plot.show(fig, "Digits in three new worlds, and how many are right: as the netwo
 # others wrong. That is called **catastrophic forgetting**. A frozen backbone cannot forget; put the old head back on, and the old network is
 # there again. Where both worlds matter, train on both.
 #
-# ## 11 · Summary
+# ## What to keep
 #
 # - The first layer can be read as pictures: oriented edges and bars, as in the cortex. Further in, look at what excites a
 #   map.
@@ -1140,8 +1154,14 @@ plot.show(fig, "Digits in three new worlds, and how many are right: as the netwo
 # - A new world may need no more than new statistics, or new filters. Ask what has changed: brightness and contrast, or
 #   shapes.
 #
-# **Written for this unit after**
+# ### Where the facts come from
 #
+# - **Deck a**: *Learning for vision III: Convolutional networks*, Karel Zimmermann, Czech Technical University in
+#   Prague: the rule of the backward pass, Zeiler and Fergus's pictures. **Deck c**: *Lecture 5: Convolutional Neural
+#   Networks*, from CS231n of Stanford University: those pictures. **Deck d**: *Robot Vision (CAP 4453), 18:
+#   Convolutional Neural Networks I*, Gonzalo Vaca-Castaño, University of Central Florida: AlexNet's filters and
+#   neighbours, the headings on transfer.
+# - O. Pfungst, *Clever Hans (The Horse of Mr. von Osten)*, 1911: the horse, and what he read the answers off.
 # - M. Zeiler and R. Fergus, *Visualizing and Understanding Convolutional Networks*, ECCV 2014: deconvnet, occlusion,
 #   pictures that excite a map (decks a, c and d show it).
 # - K. Simonyan, A. Vedaldi and A. Zisserman, *Deep Inside Convolutional Networks*, 2013: saliency.
