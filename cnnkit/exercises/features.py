@@ -243,8 +243,8 @@ class OcclusionMap:
         ),
         Bug(
             "logarithms or sigmoids for probabilities",
-            "These are not the probabilities of the softmax but their logarithms, or sigmoids of single scores. Take the "
-            "softmax over the classes, and of that the target's entry.",
+            "These are not the probabilities of the softmax but their logarithms, or sigmoids of single scores. Take "
+            "the softmax over the classes, and of that the target's entry.",
             occlude(lambda scores, target: scores.log_softmax(1)[:, target]),
             (occlude(lambda scores, target: scores.sigmoid()[:, target]),),
         ),
