@@ -159,7 +159,38 @@ print(f"The class of the best template is right on {linear_accuracy:.1%} of the 
 #
 # With two inputs instead of 784 you can see the limits of this. There a linear classifier is a straight line: one class
 # on this side, the other on that. Deck e lists three hard cases.
-#
+
+# %% tags=["demo", "hide-input"]
+side = (np.arange(60) + 0.5) / 20 - 1.5
+plane = 2 * np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)  # points of a square, (3600, 2)
+islands = np.array([[-1.6, -1.2], [1.7, -0.9], [0.1, 1.7]])
+radius = np.linalg.norm(plane, axis=1)
+cases = {
+    "opposite quadrants": plane[:, 0] * plane[:, 1] > 0,
+    "ring": (radius >= 1) & (radius <= 2),
+    "three islands": (np.linalg.norm(plane[:, None] - islands, axis=2) < 0.9).any(axis=1),
+}
+
+
+def draw_plane(ax, inside, title, said=None):
+    """The two classes of a square; where ``said`` is given, what a classifier says in colour and its mistakes hatched."""
+    at = {"extent": (-3, 3, -3, 3), "origin": "lower", "interpolation": "nearest"}
+    shown = inside if said is None else said
+    ax.imshow(np.where(shown, 1.0, -1.0).reshape(60, 60), cmap=plot.DIVERGING, vmin=-1.8, vmax=1.8, **at)
+    if said is not None:
+        ax.contour(side * 2, side * 2, inside.reshape(60, 60), [0.5], colors="black", linewidths=1.6)
+    ax.set(xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 3))
+    ax.set_title(title, size=10)
+    ax.spines[:].set(visible=True, color="#888888")
+
+
+fig, axes = plot.figure(8.8, 3.4, columns=3)
+for ax, (name, inside) in zip(axes, cases.items(), strict=True):
+    draw_plane(ax, inside, name)
+plot.show(fig, "Three squares with two classes each, one in vermilion and one in blue: in opposite quadrants of the first, "
+          "in a ring in the second, on three islands in the third.")
+
+# %% [markdown]
 # **Predict.** What share of each square can the best straight line get right? And where does it run?
 #
 # <details><summary>Answer</summary>
@@ -174,17 +205,6 @@ print(f"The class of the best template is right on {linear_accuracy:.1%} of the 
 # </details>
 
 # %% tags=["demo", "hide-input"]
-side = (np.arange(60) + 0.5) / 20 - 1.5
-plane = 2 * np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)  # points of a square, (3600, 2)
-islands = np.array([[-1.6, -1.2], [1.7, -0.9], [0.1, 1.7]])
-radius = np.linalg.norm(plane, axis=1)
-cases = {
-    "opposite quadrants": plane[:, 0] * plane[:, 1] > 0,
-    "ring": (radius >= 1) & (radius <= 2),
-    "three islands": (np.linalg.norm(plane[:, None] - islands, axis=2) < 0.9).any(axis=1),
-}
-
-
 def best_line(points, inside):
     """The best of lines in all directions: (share right, direction, offset); inside is where direction · point > offset."""
     best = (0, None, None)
@@ -207,18 +227,6 @@ assert lines["ring"][0] == 1 - cases["ring"].mean() and round(lines["ring"][0], 
 assert lines["three islands"][0] == 1 - cases["three islands"].mean() and round(lines["three islands"][0], 2) == 0.79
 
 
-def draw_plane(ax, inside, title, said=None):
-    """The two classes of a square; where ``said`` is given, what a classifier says in colour and its mistakes hatched."""
-    at = {"extent": (-3, 3, -3, 3), "origin": "lower", "interpolation": "nearest"}
-    shown = inside if said is None else said
-    ax.imshow(np.where(shown, 1.0, -1.0).reshape(60, 60), cmap=plot.DIVERGING, vmin=-1.8, vmax=1.8, **at)
-    if said is not None:
-        ax.contour(side * 2, side * 2, inside.reshape(60, 60), [0.5], colors="black", linewidths=1.6)
-    ax.set(xticks=[], yticks=[], xlim=(-3, 3), ylim=(-3, 3))
-    ax.set_title(title, size=10)
-    ax.spines[:].set(visible=True, color="#888888")
-
-
 fig, axes = plot.figure(8.8, 3.6, columns=3)
 for ax, (name, inside) in zip(axes, cases.items(), strict=True):
     share, direction, offset = lines[name]
@@ -239,7 +247,8 @@ plot.show(fig, "Three squares with two classes each: opposite quadrants, a ring,
 #
 # Take a computation apart until every step is something that you can differentiate in your head. Draw each step as a
 # node, a **gate**, and each number as a wire. Here is $L = (x y + z)\,w$ at $x = 2$, $y = -3$, $z = 10$, $w = 4$.
-# Values run from left to right.
+# Values run from left to right. In a network the last number, $L$, will be the **loss** (deck d says *cost*): how bad
+# the answers are. All that follows is to make it smaller.
 #
 # **Predict.** What does $L$ do when $w$ grows by 0.1? When $z$ does? When $x$ does?
 
@@ -763,8 +772,8 @@ check("numerical_gradient", numerical_gradient)
 #
 # <details><summary>Answer</summary>
 #
-# 1, 1 and 1/3. These three are worth remembering: they are what a forgotten term, a wrong sign and a forgotten ½ look
-# like.
+# 1, 1 and 1/3. These three are worth remembering: they are what a gradient that was never filled in, a wrong sign and
+# a factor of two look like.
 #
 # </details>
 
@@ -1418,7 +1427,8 @@ for name, arrays, found in zip(("dweights", "dbiases"), (net_w, net_b), both, st
 #
 # 784 · 30 + 30 + 30 · 10 + 10 = 23 860, two passes for each: 47 720. `mlp_backprop` costs about as much as four passes,
 # so the factor is some ten thousand, and it grows with the network. AlexNet has sixty million parameters and 1.2
-# million pictures to learn from: one gradient by differences takes as many passes as a hundred epochs.
+# million pictures to learn from: one gradient by differences takes as many passes forward as going through all of its
+# pictures a hundred times.
 #
 # </details>
 
@@ -1558,6 +1568,14 @@ plot.show(fig, f"Time per example against the size of the batch. One by one take
 # %% [markdown]
 # ## 15 · Nielsen's network
 #
+# A gradient says which way is up. To make the loss smaller, take a step the other way, in all parameters at once:
+#
+# $$w \leftarrow w - \frac{\eta}{m} \sum_{\text{batch}} \frac{\partial L}{\partial w}$$
+#
+# $\eta$ is the **learning rate**, the length of the stride. Before each step Nielsen adds up the gradients of $m = 10$
+# examples, a **mini-batch**. When every example has had its turn, one **epoch** is over; then the examples are shuffled
+# and it begins again. This is *stochastic gradient descent*. Unit 07 is about doing it better.
+#
 # Deck d trains `[784, 30, 10]` with mini-batches of 10 and a learning rate of 3.0, and prints how many of MNIST's 10
 # 000 test digits are right after each epoch.
 #
@@ -1577,6 +1595,7 @@ plot.show(fig, f"Time per example against the size of the batch. One by one take
 # *The code.* It is from 2015. Three things in these lines stop Python 3; which?
 #
 # ```python
+# training_data = zip(inputs, labels)  # in another file
 # n = len(training_data)
 # for j in xrange(epochs):
 #     random.shuffle(training_data)
@@ -1590,8 +1609,7 @@ plot.show(fig, f"Time per example against the size of the batch. One by one take
 # *fifth* epoch. After four epochs it was 9248.
 #
 # *The code*: it is Python 2. `print` is a function now, so the line is not even syntax. `xrange` is now called `range`.
-# And in the code that belongs to these lines `training_data` comes from `zip`, which was a list and is now an iterator:
-# it has no length, and nothing to shuffle.
+# And what `zip` gives was a list and is now an iterator: it has no length, and nothing to shuffle.
 #
 # </details>
 
@@ -1611,8 +1629,8 @@ for line in ('print "Epoch {0} complete".format(0)', "xrange(3)", "len(zip([1], 
 assert problems == ["SyntaxError", "NameError", "TypeError"]
 
 # %% [markdown]
-# Now train. The code below is the deck's, with your layers in it: shuffle, cut into batches of 10, take a step against
-# the mean gradient of each.
+# Now train. The code below is the deck's, with your layers in it: shuffle, cut into mini-batches of 10, take a step
+# against the mean gradient of each.
 #
 # The deck's log has no seed, so no run of ours can equal it. We train several networks that differ only in the seed. If
 # your computer has MNIST, in the folder `data/cache` of the course or where `CNNKIT_DATA` points, this takes some
@@ -1622,18 +1640,23 @@ assert problems == ["SyntaxError", "NameError", "TypeError"]
 # **Predict.** How far apart will the networks be in the end? Is the deck's run a typical one?
 
 # %% tags=["demo"]
-def train(x, y, x_test, y_test, epochs, seed, bar, batch=10, rate=3.0):
-    """Stochastic gradient descent: the trained layers, and the share right in the test after each epoch."""
+def descend(layers, x, y, order, batch=10, rate=3.0):
+    """Stochastic gradient descent through the examples in this order, a step for each mini-batch: the layers then."""
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+        step = rate / len(chosen)
+        gradients = batch_gradient(layers, x[chosen], y[chosen])
+        layers = [(w - step * dw, b - step * db) for (w, b), (dw, db) in zip(layers, gradients, strict=True)]
+    return layers
+
+
+def train(x, y, x_test, y_test, epochs, seed, bar):
+    """The layers of a network trained from the start, and the share right in the test after each epoch."""
     rng = np.random.default_rng(seed)
     layers = in_rows(*fresh_network(nielsen, seed))
     accuracy = []
     for _ in range(epochs):
-        order = rng.permutation(len(x))
-        for start in range(0, len(x), batch):
-            chosen = order[start : start + batch]
-            step = rate / len(chosen)
-            gradients = batch_gradient(layers, x[chosen], y[chosen])
-            layers = [(w - step * dw, b - step * db) for (w, b), (dw, db) in zip(layers, gradients, strict=True)]
+        layers = descend(layers, x, y, rng.permutation(len(x)))
         accuracy.append((batch_forward(layers, x_test)[0].argmax(1) == y_test).mean())
         bar.update()
     return layers, np.array(accuracy)
@@ -1707,15 +1730,64 @@ plot.show(fig, "Share of each digit that is recognised, in the worst run and in 
 # <details><summary>Answer</summary>
 #
 # Because $\delta = (a - y)\,\sigma'(z)$, and $\sigma'(z) = a (1 - a)$ is almost 0 when $a$ is. The unit is as wrong as
-# can be and gets no gradient. With weights drawn with variance 1 and some hundred bright pixels, $z$ starts out large,
-# so units are stuck like that from the first step: look at the slopes below.
+# can be and gets no gradient.
+#
+# It was not born like that: before training its slope at its own digit was well above 0. But nine examples in ten tell
+# it to say 0, and with a rate of 3.0 the first few dozen steps push its $z$ so far down that it never comes back.
 #
 # Unit 06 has a loss whose gradient has no $\sigma'$ in it. Unit 07 draws weights so that $z$ starts small. Either would
 # have helped.
 #
 # </details>
 
+# %% tags=["demo"]
+def at_their_own_digits(layers):
+    """Of each output unit on the test pictures of its own digit, on average: its answer and its slope, (10,) each."""
+    z = linear_forward(sigmoid(linear_forward(x_test, *layers[0])), *layers[1])
+    slope = sigmoid_backward(np.ones_like(z), z)
+    own = [(y_test == digit, digit) for digit in range(10)]
+    return np.array([sigmoid(z)[at].mean() for at in own]), np.array([slope[at].mean() for at in own])
+
+
+# The worst run again, from its start, but step by step.
+seed = seeds[int(np.argmin(final))]
+order = np.random.default_rng(seed).permutation(n_train)
+layers = in_rows(*fresh_network(nielsen, seed))
+course = [at_their_own_digits(layers)]
+for start in range(0, 1400, 10):
+    layers = descend(layers, x_train, targets, order[start : start + 10])
+    course.append(at_their_own_digits(layers))
+course = np.array(course)  # (steps, answer or slope, digit)
+
+lost = np.flatnonzero(recall(worst_run) < 0.1)
+for when, (answer, slope) in {"before training": course[0], "after 30 steps": course[30],
+                              "at the end": at_their_own_digits(worst_run)}.items():
+    print(f"{when:16}", "    ".join(f"{d}: answer {answer[d]:.4f}, slope {slope[d]:.4f}" for d in lost))
+
 # %% tags=["demo", "hide-input"]
+fig, axes = plot.figure(9.2, 2.9, columns=2)
+for part, ax in enumerate(axes):
+    for digit in [*np.setdiff1d(range(10), lost), *lost]:
+        if digit in lost:
+            colour_ = plot.COLOURS[lost.tolist().index(digit) % len(plot.COLOURS)]
+            ax.plot(course[:, part, digit], color=colour_, lw=2.4, label=f"unit of {digit}")
+        else:
+            ax.plot(course[:, part, digit], color="#888888", lw=0.8, alpha=0.6)
+    ax.set(xlabel="steps of gradient descent", xlim=(0, 140), ylim=(0, (1, 0.25)[part]))
+axes[0].set_title("answer to its own digit; 1 would be right", size=10)
+axes[1].set_title("slope of its sigmoid there", size=10)
+axes[0].plot([], color="#888888", lw=0.8, label="the others")
+fig.legend(loc="outside right upper", frameon=False, fontsize=9)
+plot.show(fig, "The first 140 steps of the worst run: what each output unit answers to its own digit, and the slope of its "
+          f"sigmoid there. The units that are lost ({' and '.join(map(str, lost)) or 'none'}) start with an answer and a "
+          "slope, fall to 0 in both and stay there; the others, in grey, dip and come back.")
+
+# %% [markdown]
+# The hidden units have the same trouble from the first step. With weights of variance 1 and more than a hundred bright
+# pixels, their $z$ is large before anything has been learned:
+
+# %% tags=["demo", "hide-input"]
+assert (x_train > 0.5).sum(axis=1).mean() > 100
 start_layers = in_rows(*fresh_network(nielsen, seed=0))
 z_start = linear_forward(x_test[:300], *start_layers[0]).ravel()
 steepness = sigmoid_backward(np.ones_like(z_start), z_start)
