@@ -323,3 +323,31 @@ def test_right_answers_pass_at_many_seeds(name, seed):
     for answer in ANSWERS[name]:
         verdict = evaluate(name, answer, seed=seed)
         assert verdict.passed, verdict.text()
+
+
+def slopes_backwards(f, x, upstream=None, h=1e-5):
+    slopes = np.zeros(np.shape(x))
+    for i in np.ndindex(slopes.shape):
+        step = np.zeros(slopes.shape)
+        step[i] = h
+        slopes[i] = np.sum((f(x - step) - f(x + step)) / (2 * h) * (1 if upstream is None else upstream))
+    return slopes
+
+
+def in_the_order_of_going_back(*network):
+    dweights, dbiases = oracle.mlp_backprop(*network)
+    return list(reversed(dweights)), list(reversed(dbiases))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("numerical_gradient", slopes_backwards, "sign"),
+        ("relative_error", lambda a, b: np.max(np.abs(a - b)), "not relative"),
+        ("relative_error", lambda a, b: np.abs(a - b) / np.maximum(1e-12, np.abs(a) + np.abs(b)), "maximum not taken"),
+        ("mlp_backprop", in_the_order_of_going_back, "last layer first"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
+    assert evaluate(name, answer, seed=seed).bug == bug

@@ -333,6 +333,11 @@ class NumericalGradient:
             (one_sided(-1),),
         ),
         Bug(
+            "sign",
+            "The slope has the wrong sign: it is f(x + h) - f(x - h), the value further on less the one before.",
+            lambda f, x, upstream=None, h=1e-5: -ref.numerical_gradient(f, x, upstream, h),
+        ),
+        Bug(
             "not divided by 2h",
             "The two points lie 2h apart, so the rise has to be divided by 2h.",
             lambda f, x, upstream=None, h=1e-5: 2 * ref.numerical_gradient(f, x, upstream, h),
@@ -455,6 +460,17 @@ class RelativeError:
             "Where both arrays are 0, you divide 0 by 0, and nan spoils the maximum. Keep the denominator from falling "
             "below 1e-12.",
             _worst(floor=None),
+        ),
+        Bug(
+            "not relative",
+            "You return the largest difference as it is. Whether 0.01 is much depends on the numbers: divide each "
+            "difference by the sizes of the two, |a| + |b|.",
+            lambda a, b: np.abs(a - b).max().item(),
+        ),
+        Bug(
+            "maximum not taken",
+            "You return a ratio for each entry. The largest of them is the answer, one number.",
+            lambda a, b: _ratios(a, b).numpy(),
         ),
         Bug(
             "mean for maximum",
@@ -1146,6 +1162,12 @@ class MlpBackprop:
             "A weight's gradient was formed with what its layer puts out. It needs what the weight was multiplied "
             "with on the way forward: the activation that comes in.",
             bent(bend_fed),
+        ),
+        Bug(
+            "last layer first",
+            "The lists are the wrong way round: they were filled going backwards. Turn them round in the end, or write "
+            "each gradient to its own layer's place.",
+            lambda *network: tuple(grads[::-1] for grads in ref.mlp_backprop(*network)),
         ),
         Bug(
             "sign of a - y",

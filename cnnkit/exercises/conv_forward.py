@@ -105,6 +105,10 @@ class ConvOutputSize:
     no_dilation = without_guard(lambda n, k, s, p, d: _rest(n, k, p, 1) // s + 1)
     reach_too_long = without_guard(lambda n, k, s, p, d: (n + 2 * p - d * k) // s + 1)
 
+    stride_ignored = without_guard(lambda n, k, s, p, d: _rest(n, k, p, d) + 1)
+    padded_afterwards = without_guard(lambda n, k, s, p, d: _rest(n, k, 0, d) // s + 1 + 2 * p)
+    one_too_long = without_guard(lambda n, k, s, p, d: (_rest(n, k, p, d) + 1) // s + 1)
+
     def never_raises(n, k, stride=1, pad=0, dilation=1):
         return _rest(n, k, pad, dilation) // stride + 1
 
@@ -121,6 +125,23 @@ class ConvOutputSize:
             *_ways(pad_once),
         ),
         Bug("padding ignored", "The pad argument has no effect: add it at both ends of the side.", *_ways(pad_ignored)),
+        Bug(
+            "stride ignored",
+            "The stride makes no difference. The first window stands at 0, the next at stride: what is left beside the "
+            "kernel, divided by the stride, says how often it can move.",
+            *_ways(stride_ignored),
+        ),
+        Bug(
+            "padding added to the output",
+            "You added the padding to the number of windows. It makes the input longer, n + 2 pad, before the kernel "
+            "is taken off and the rest is divided by the stride.",
+            *_ways(padded_afterwards),
+        ),
+        Bug(
+            "kernel one too short",
+            "The kernel covers dilation (k - 1) + 1 pixels: its first one counts, too. You took off one pixel too few.",
+            *_ways(one_too_long),
+        ),
         Bug(
             "rounded up or to the nearest",
             "A window that would hang over the edge is not computed: the division rounds down. 7 wide, kernel 3, "
@@ -330,7 +351,7 @@ def conv_window(case, part, index):
 
 def _stride_on(axis, keep_shape):
     def answer(x, w, b, stride=1, pad=0, dilation=1):
-        steps = (stride, 1) if axis == "rows" else (1, stride)
+        steps = stride if axis == "rows" else 1, stride if axis == "columns" else 1
         out = ck.oracle.conv2d(x, w, b, steps, pad, dilation)
         oh, ow = ck.oracle.output_size(x.shape, w.shape[2:], stride, pad, dilation)
         return out[:, :, :oh, :ow] if keep_shape else out
@@ -414,6 +435,13 @@ NAIVE_BUGS = (
         "Your output holds one channel's sum: an assignment in the loop over channels overwrites what came before. "
         "Channels are added up.",
         lambda x, w, b, *a, **k: ck.oracle.conv2d(x[:, -1:], w[:, -1:], b, *a, **k),
+    ),
+    Bug(
+        "stride ignored",
+        "Your windows step by one pixel, whatever the stride is. Output (i, j) belongs to the window that starts at "
+        "row i stride and column j stride.",
+        _stride_on("neither", keep_shape=True),
+        (_stride_on("neither", False),),
     ),
     Bug(
         "stride on one axis",
@@ -748,6 +776,18 @@ class ReceptiveField:
             "A layer's stride spreads the outputs that it makes, so it counts for the layers after it. Add (k - 1) "
             "times the jump so far, then multiply the jump by the stride.",
             stride_early,
+        ),
+        Bug(
+            "from the wrong end",
+            "(r - 1) stride + k takes you from the receptive field of what follows to that of what comes before: begin "
+            "with the last layer. Going forward, add (k - 1) times the product of the strides so far.",
+            lambda layers: shapes.receptive_field(layers[::-1]),
+        ),
+        Bug(
+            "each layer its own stride alone",
+            "You count a layer's kernel with that layer's stride. Its inputs lie as far apart as all strides before it "
+            "make them, multiplied; its own stride concerns the layers after it.",
+            lambda layers: 1 + sum(shapes.receptive_field([(1, s), (k, 1, *d)]) - 1 for k, s, *d in layers),
         ),
         Bug(
             "stride ignored",
