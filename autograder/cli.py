@@ -215,7 +215,9 @@ def grade(
             console.print("Stopped. What was graded is kept: the same command goes on from here.")
             sys.exit(130)
     _show(summary, units)
-    console.print(f"{summary.graded} graded, {summary.unchanged} unchanged, {len(summary.refused)} refused.")
+    left_alone = f", {len(summary.strays)} left alone" if summary.strays else ""
+    counts = f"{summary.graded} graded, {summary.unchanged} unchanged, {len(summary.refused)} refused{left_alone}."
+    console.print(counts)
     console.print(f"Report: {_plain(output / 'report' / 'index.html')}", soft_wrap=True)
     sys.exit(1 if summary.refused else 0)
 
@@ -484,8 +486,8 @@ def _show(summary, units):
         console.print(table)
     for (student, unit), reason in sorted(summary.refused.items()):
         console.print(f"[bold]refused[/] {_plain(student)} {unit}: {_plain(reason)}", soft_wrap=True)
-    for stray in summary.strays:
-        console.print(f"left alone {_plain(stray)}: there is no such unit", soft_wrap=True)
+    for stray, why in summary.strays.items():
+        console.print(f"[bold]left alone[/] {_plain(stray)}: {_plain(why)}", soft_wrap=True)
     for note in summary.notes:
         console.print(f"[bold]note[/] {_plain(note)}", soft_wrap=True)
 

@@ -28,6 +28,8 @@ MAX_CELLS = 5000
 MAX_FILES = 200
 """Notebooks looked at in one student's folder, where none has the name that it should have."""
 MAX_DEPTH = 4
+NOBODYS = ("__MACOSX", "__pycache__")
+"""Folders that programs make beside those of students."""
 MAX_MARKDOWN = 400_000
 """Characters of a student's Markdown that are drawn; what comes after them in a notebook is shown as it was written."""
 DEFINITION = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)", re.MULTILINE)
@@ -83,27 +85,51 @@ class Merged:
 
 
 def find(folder, units, known):
-    """``(submissions, strays)`` in a folder: what students handed in for ``units``, and strays.
+    """``(submissions, strays)`` in a folder: what students handed in for ``units``, and what nothing came of.
 
     Both in the order of their names. A notebook of another name, or in another folder of the student's, is taken for
-    the unit whose grade ids it has, where the one that should be there is not. A stray is a folder with a notebook that
-    is none of the ``known`` units, as "student/folder".
+    the unit whose grade ids it has, where the one that should be there is not. ``strays`` is ``{name: why}``: students
+    without any notebook of the ``known`` units, as "student", folders with a notebook that is none of them, as
+    "student/folder", and files that are in no student's folder.
     """
-    submissions, strays = [], []
-    for student in _folders(folder):
-        if student.is_symlink():
-            submissions += [Submission(student.name, unit, student) for unit in units if (student / unit).is_dir()]
-            continue
-        places = {place.name: place for place in _folders(student)}
-        elsewhere = [place for name, place in places.items() if name not in known]
-        paths = {unit: _notebook(places[unit], unit) for unit in units if unit in places}
-        missing = [unit for unit in units if unit not in paths or not os.path.lexists(paths[unit])]
-        named = _by_grade_ids([*student.glob("*.ipynb"), *_notebooks(elsewhere)], known) if missing else {}
-        paths |= {unit: named[unit] for unit in missing if unit in named}
-        submissions += [Submission(student.name, unit, paths[unit]) for unit in units if unit in paths]
-        taken = {path.relative_to(student).parts[0] for path in named.values()}
-        strays += [f"{student.name}/{p.name}" for p in elsewhere if p.name not in taken and any(p.glob("*.ipynb"))]
+    submissions, strays = [], {}
+    for path in sorted(Path(folder).iterdir()):
+        try:
+            if _is_folder(path):
+                found, others = _of_student(path, units, known)
+                submissions += found
+                strays |= others
+            elif path.suffix.lower() in (".ipynb", ".zip") and not path.name.startswith("."):
+                strays[path.name] = "it lies in no student's folder"
+        except OSError as error:
+            strays[path.name] = f"cannot be read: {error.strerror}"
     return submissions, strays
+
+
+def _of_student(student, units, known):
+    """``(submissions, strays)`` of one student's folder."""
+    if student.is_symlink():
+        found = [Submission(student.name, unit, student) for unit in units if (student / unit).is_dir()]
+        return found, {} if any((student / unit).is_dir() for unit in known) else {student.name: "a link, not a folder"}
+    places = {place.name: place for place in sorted(student.iterdir()) if _is_folder(place)}
+    elsewhere = [place for name, place in places.items() if name not in known]
+    paths = {unit: _notebook(places[unit], unit) for unit in units if unit in places}
+    missing = [unit for unit in units if unit not in paths or not os.path.lexists(paths[unit])]
+    named = _by_grade_ids([*student.glob("*.ipynb"), *_notebooks(elsewhere)], known) if missing else {}
+    paths |= {unit: named[unit] for unit in missing if unit in named}
+    taken = {path.relative_to(student).parts[0] for path in named.values()}
+    others = [p.name for p in elsewhere if p.name not in taken and any(p.glob("*.ipynb"))]
+    strays = {f"{student.name}/{name}": "there is no such unit" for name in others}
+    if not (strays or named or places.keys() & set(known)):
+        strays[student.name] = f"no notebook of any unit, {_listed(student)}"
+    return [Submission(student.name, unit, paths[unit]) for unit in units if unit in paths], strays
+
+
+def _listed(folder):
+    """What a folder holds, in a few words."""
+    names = sorted(path.name for path in folder.iterdir())
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"only {', '.join(names[:3])}{more}" if names else "nothing at all"
 
 
 def _notebook(folder, unit):
@@ -148,8 +174,8 @@ def unit_of(data, units):
     return (unit, counts[unit]) if unit and counts[unit] else (None, 0)
 
 
-def _folders(folder):
-    return sorted(p for p in Path(folder).iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+def _is_folder(path):
+    return path.is_dir() and not path.name.startswith(".") and path.name not in NOBODYS
 
 
 def load(path):

@@ -26,7 +26,8 @@ class Busy(Exception):
 class Journal:
     """The events of a folder of results, with an index in memory and the results themselves on disk.
 
-    Lines are ``{"key", "student", "unit", "graded"}``, the same with "refused", and ``{"written": key}``.
+    Lines are ``{"key", "student", "unit", "graded"}``, the same with "refused", which is null where a submission that
+    was refused is not there any more, ``{"written": key}`` and ``{"strays": {name: why}}``.
 
     Args:
         path: of the file, made where it does not exist. Whatever a killed run left of a last line is cut off.
@@ -39,6 +40,7 @@ class Journal:
     def __init__(self, path):
         self.written = {}  # by (student, unit): key of the result that the gradebook holds
         self.refused = {}  # by (student, unit): the reason; only while no result came after it
+        self.strays = {}  # by name: what nothing came of in the last run, and why
         self._keys = {}  # by (student, unit): key of the last result
         self._refused_keys = {}  # by (student, unit): what was refused, or None where there was nothing to read
         self._places = {}  # by key: offset and length of the line
@@ -89,6 +91,13 @@ class Journal:
         """Whether the last word on a submission is that what this key stands for was refused."""
         return (student, unit) in self.refused and self._refused_keys[student, unit] == key
 
+    def keep_to(self, found, units, strays):
+        """Keep the strays of a run, and forget who was refused of ``units`` and is not ``found`` any more."""
+        for student, unit in [who for who in self.refused if who[1] in units and who not in found]:
+            self._append({"key": None, "student": student, "unit": unit, "refused": None})
+        if strays != self.strays:
+            self._append({"strays": strays})
+
     def mark_written(self, keys):
         """Note that results are in the gradebook."""
         for key in keys:
@@ -116,7 +125,13 @@ class Journal:
         if "written" in event:
             self.written[self._whose[event["written"]]] = event["written"]
             return
+        if "strays" in event:
+            self.strays = event["strays"]
+            return
         who = event["student"], event["unit"]
+        if "refused" in event and event["refused"] is None:
+            self.refused.pop(who, None)
+            return
         if "refused" in event:
             self.refused[who] = event["refused"]
             self._refused_keys[who] = event.get("key")

@@ -84,12 +84,12 @@ class Row:
 class Summary:
     """What a run leaves: every row in the gradebook, who was refused and why, what was new in this run.
 
-    ``notes`` are lines for the instructor.
+    ``strays`` are folders and files that nothing came of, and why; ``notes`` are lines for the instructor.
     """
 
     rows: list[Row] = field(default_factory=list)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
-    strays: list[str] = field(default_factory=list)
+    strays: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     graded: int = 0
     unchanged: int = 0
@@ -143,7 +143,8 @@ class Run:
         submissions, strays = ingest.find(self.submitted, units, build.units(self.root))
         if not submissions:
             wanted = " or ".join(self.units) or "any unit"
-            raise UsageError(f"{self.submitted} holds no <student>/<unit>/<unit>.ipynb of {wanted}")
+            there = "".join(f"; {name}: {why}" for name, why in list(strays.items())[:3])
+            raise UsageError(f"{self.submitted} holds no <student>/<unit>/<unit>.ipynb of {wanted}{there}")
         try:
             self.output.mkdir(parents=True, exist_ok=True)
             journal = Journal(self.output / JOURNAL)
@@ -160,6 +161,8 @@ class Run:
         if not self.submitted.is_dir():
             there = self.submitted.exists()
             raise UsageError(f"{self.submitted} is no folder" if there else f"there is no folder {self.submitted}")
+        if self.output.resolve().is_relative_to(self.submitted.resolve()):
+            raise UsageError(f"{self.output} lies in {self.submitted}, as students do; choose a folder outside of it")
         check_units(self.units, self.root)
 
     def _make_gradebook(self, summary):
@@ -193,6 +196,7 @@ class Run:
                 writer.flush()
             summary.unchanged = source.unchanged
             summary.notes += _doubt(submissions)
+            journal.keep_to({(s.student, s.unit) for s in submissions}, units, summary.strays)
             summary.refused = {who: why for who, why in journal.refused.items() if who[1] in units}
             publish(self.output, book, journal, summary, self.feedback, whole=False)
         return summary
@@ -326,7 +330,7 @@ def report_again(output, db=None):
     try:
         with Journal(output / JOURNAL) as journal, Book(db or gradebook_url(output), read_config(output)) as book:
             book.renew_penalties()
-            summary = Summary(refused=dict(journal.refused))
+            summary = Summary(refused=dict(journal.refused), strays=journal.strays)
             publish(output, book, journal, summary)
             return summary
     except Busy as error:

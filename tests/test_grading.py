@@ -557,10 +557,25 @@ def test_a_refused_submission_stays_refused_until_it_is_mended(grade, notebook, 
         ("other", UNIT): "no cell of any exercise of this unit is in the notebook",
         ("empty", UNIT): f"no {UNIT}.ipynb in the folder",
     }
+    assert report_again(tmp_path / "results").refused == summary.refused
+    shutil.rmtree(folder / "other")
+    assert list(grade().refused) == list(report_again(tmp_path / "results").refused) == [("empty", UNIT)]
     submit(folder, "other", notebook())
     shutil.rmtree(folder / "empty")
     submit(folder, "empty", notebook())
     assert grade().refused == {}
+
+
+def test_what_nothing_came_of_is_named_until_it_is_gone(grade, notebook, tmp_path):
+    submit(tmp_path / "submitted", "good", notebook())
+    (tmp_path / "submitted" / "bob").mkdir()
+    (tmp_path / "submitted" / "bob" / "answers.zip").write_text("")
+    told = {"bob": "no notebook of any unit, only answers.zip"}
+    assert grade().strays == told
+    assert report_again(tmp_path / "results").strays == told
+    assert "bob: no notebook of any unit" in (tmp_path / "results" / "report" / "index.html").read_text()
+    shutil.rmtree(tmp_path / "submitted" / "bob")
+    assert grade().strays == report_again(tmp_path / "results").strays == {}
 
 
 def test_a_late_penalty_of_nbgraders_is_taken_off(grade, notebook, tmp_path):
@@ -848,6 +863,9 @@ def handed_in(tmp_path_factory):
             ["--submitted", "empty", "--output", "out"],
             "error: empty holds no <student>/<unit>/<unit>.ipynb of any unit",
         ),
+        (["--submitted", "zipped", "--output", "out"], "of any unit; bob: no notebook of any unit, only answers.zip"),
+        (["--submitted", "in", "--output", "in/results"], "in/results lies in in, as students do; choose a folder"),
+        (["--submitted", "in", "--output", "in"], "in lies in in, as students do"),
         (["03-conv-forwrd", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
         (["03", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
         (["zzz", "--submitted", "in", "--output", "out"], "there are 00-start-here, "),
@@ -869,6 +887,8 @@ def test_bad_usage_is_one_clear_line_and_2(tmp_path, monkeypatch, handed_in, arg
     (tmp_path / "in").symlink_to(handed_in)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
+    (tmp_path / "zipped" / "bob").mkdir(parents=True)
+    (tmp_path / "zipped" / "bob" / "answers.zip").write_text("")
     (tmp_path / "taken" / "gradebook.db").mkdir(parents=True)
     (tmp_path / "seedless").mkdir()
     (tmp_path / "seedless" / gradebook.SEED_FILE).write_text("not a number")

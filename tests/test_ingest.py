@@ -1,5 +1,6 @@
 """Reading what students hand in, and placing it into the instructor's notebook."""
 
+import errno
 import json
 import os
 
@@ -67,7 +68,48 @@ def test_submissions_are_found_by_student_and_unit(tmp_path):
         ("a", f"a/{UNIT}/{UNIT}.ipynb"),
         ("b", f"b/{UNIT}/{UNIT}.ipynb"),
     ]
-    assert strays == ["a/99-nothing"]
+    assert strays == {"a/99-nothing": "there is no such unit", "c": "no notebook of any unit, nothing at all"}
+
+
+def test_whoever_handed_in_something_else_is_named(tmp_path, skeleton, monkeypatch):
+    (tmp_path / "_cy" / UNIT).mkdir(parents=True)
+    (tmp_path / "_cy" / UNIT / f"{UNIT}.ipynb").write_text(text_of(skeleton))
+    for name in ("bob/answers.zip", "dan/a.py", "dan/b.py", "dan/c.py", "dan/d.py", "gus/notes.ipynb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "eve" / "06-pooling-and-losses").mkdir(parents=True)
+    (tmp_path / "fay").symlink_to(tmp_path / "bob")
+    for name in ("__pycache__", "__MACOSX", ".ipynb_checkpoints"):
+        (tmp_path / name).mkdir()
+    for name in ("all.zip", "hal.ipynb", "names.json"):
+        (tmp_path / name).write_text("{}")
+    submissions, strays = ingest.find(tmp_path, [UNIT], [UNIT, "06-pooling-and-losses"])
+    assert [s.student for s in submissions] == ["_cy"]
+    assert strays == {
+        "all.zip": "it lies in no student's folder",
+        "bob": "no notebook of any unit, only answers.zip",
+        "dan": "no notebook of any unit, only a.py, b.py, c.py and 1 more",
+        "fay": "a link, not a folder",
+        "gus": "no notebook of any unit, only notes.ipynb",
+        "hal.ipynb": "it lies in no student's folder",
+    }
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_found(tmp_path, skeleton, monkeypatch):
+    for student in "abc":
+        (tmp_path / student / UNIT).mkdir(parents=True)
+        (tmp_path / student / UNIT / f"{UNIT}.ipynb").write_text(text_of(skeleton))
+    listing = type(tmp_path).iterdir
+
+    def iterdir(path):
+        if path.name == "b":  # a process of root's may read everything
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(type(tmp_path), "iterdir", iterdir)
+    submissions, strays = ingest.find(tmp_path, [UNIT], [UNIT])
+    assert [s.student for s in submissions] == ["a", "c"]
+    assert strays == {"b": "cannot be read: Permission denied"}
 
 
 def text_of(nb):
@@ -83,7 +125,7 @@ def test_a_notebook_of_another_name_or_folder_is_known_by_its_grade_ids(tmp_path
     (tmp_path / "a" / "notes.ipynb").write_text(text_of(nbformat.v4.new_notebook()))
     submissions, strays = ingest.find(tmp_path, [UNIT, "06-pooling-and-losses"], [UNIT, "06-pooling-and-losses"])
     assert [(s.student, s.unit, s.path) for s in submissions] == [("a", UNIT, tmp_path / "a" / place)]
-    assert strays == []
+    assert not strays
 
 
 def test_the_notebook_with_the_right_name_comes_first(tmp_path, skeleton):

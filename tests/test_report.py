@@ -239,11 +239,12 @@ def test_the_report_counts_students_marks_and_bugs():
 def test_the_report_links_to_feedback_and_names_the_refused():
     pages = {("student 0", "03-conv-forward"): Path("out/feedback/student 0/a.html")}
     refused = {("broken", "03-conv-forward"): "not JSON"}
-    page = read_report(report.render(summary(refused=refused, strays=["x/99"]), pages, Path("out/report")))
+    found = summary(refused=refused, strays={"x/99": "there is no such unit"})
+    page = read_report(report.render(found, pages, Path("out/report")))
     links = [a["href"] for tag, a in page.tags if tag == "a"]
     assert links == ["#03-conv-forward", "#refused", "#strays", "../feedback/student%200/a.html"]
     assert "broken03-conv-forwardnot JSON" in page.text.replace("\n", "")
-    assert "x/99" in page.text
+    assert "x/99: there is no such unit" in page.text
 
 
 UNIT = "03-conv-forward"
@@ -303,7 +304,7 @@ def test_an_empty_class_has_a_report():
 def test_names_and_reasons_are_text(name):
     rows = [Row(name, "03-conv-forward", "im2col", 0, 6, name, (name,), name)]
     who = (name, "03-conv-forward")
-    read_report(report.render(Summary(rows, {who: name}, [name]), {who: Path("a") / "b.html"}, Path("report")))
+    read_report(report.render(Summary(rows, {who: name}, {name: name}), {who: Path("a") / "b.html"}, Path("report")))
 
 
 def test_every_row_of_a_table_has_a_header_and_every_picture_words():

@@ -1,4 +1,4 @@
-"""Make the shipped class: submissions from the student notebooks and the answers in answers/<number of the unit>/.
+"""Make the shipped class: submissions from the student notebooks and the answers in .answers/<number of the unit>/.
 
 ``autograder build`` does, when it builds a notebook.
 
@@ -30,8 +30,8 @@ def units():
 
 
 def folder(unit):
-    """Where the answers to a unit lie. It has no unit's name: a folder of that name would be a submission."""
-    return HERE / "answers" / unit.partition("-")[0]
+    """Where the answers to a unit lie; hidden, since any other folder in here is a student's."""
+    return HERE / ".answers" / unit.partition("-")[0]
 
 
 def students(unit=UNIT):
