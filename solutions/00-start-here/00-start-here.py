@@ -54,7 +54,7 @@ np.arange(6).reshape(2, 3)
 # %% [markdown]
 # ## 2 · Is everything here?
 #
-# The next cell looks for what the course needs. Every line should begin with a tick.
+# The next cell looks for what the course needs. Every line but the last should begin with a tick.
 
 # %% tags=["demo", "hide-input"]
 import sys
@@ -190,7 +190,7 @@ check("practice", practice)
 # - **Warnings cost nothing.** Neither do prints, and you may use any style that is right: loops, slices,
 #   `einsum`.
 #
-# **Predict.** Does the check see that `practice` below is wrong? It has the right shape, the right dtype, and
+# **Predict.** Does the check see that `in_place` below is wrong? It has the right shape, the right dtype, and
 # the right values.
 
 # %%

@@ -32,7 +32,7 @@
 # |:--|:--|
 # | **Time** | about 150 minutes: 70 to read and predict, 80 for ten exercises. Section 8 is a good place to break off. |
 # | **You need** | NumPy arrays and dot products, the check of unit 00. No other unit, no biology. |
-# | **Directions** | angles are in radians, from x (to the right) towards y (downwards), as rows and columns run. |
+# | **Directions** | angles are in radians, from x (to the right) towards y (downwards), as rows and columns run. The angle of a bar or of stripes is the direction **across** them, in which a bar moves and a wave runs: at 0 a bar stands upright, at 90° it lies. |
 #
 # The text keeps asking you to predict something. Decide on an answer before you unfold ours: a wrong guess teaches more
 # than none. The cell after an answer computes it. Cells that only draw are folded away; run them like any other. Many of them draw with
@@ -89,7 +89,8 @@ plot.show(fig, "A line of years from 1957 to 1998. In the brain: electrode 1957,
 # ## 1 · A bar of light
 #
 # Our retina is a square of 41 × 41 pixels, 0 where it is dark and 1 where there is light. On it we can put a bar of light at
-# any angle and place, and move it at any speed.
+# any angle and place, and move it at any speed. Its angle is that of the way it moves, across its length: the upright bar has
+# 0, and the bar turned by 60° moves to the right and even more downwards.
 
 # %%
 size = 41
@@ -411,19 +412,19 @@ plot.show(fig, "Stripes whose wave runs 30 degrees downwards from the right, tim
 
 # %% [markdown]
 # **Predict.** Suppose we forget to subtract the mean. The Gaussian has no room to fade out on a field of 11 × 11 pixels with a wavelength of 8. What
-# does such a cell answer to light everywhere, compared to the 28 that its favourite bar brings?
+# is the dot product with light everywhere, compared to the 25 that this cell's favourite bar brings?
 #
 # <details><summary>Answer</summary>
 #
-# The dot product is about −9, a third of the best. So a bar on a bright ground is answered with a third less than the same bar in the dark, and the same
-# filter with the opposite sign fires at an empty screen. A detector of edges should not care how bright the day is: its weights must add up to 0.
+# About −9. So add light everywhere, and the same bar brings 16 instead of 25; and the same filter with the opposite sign fires at a blank bright screen.
+# A detector of edges should not care how bright the day is: its weights must add up to 0.
 #
 # </details>
 
 # %%
-favourite_bar = oracle.simple_cell(retina.bar(11), oracle.gabor(11, 0, 8))
-light = oracle.gabor(11, 0, 8, zero_mean=False).sum()
-assert round(favourite_bar) == 28 and round(light) == -9
+forgetful, bar = oracle.gabor(11, 0, 8, zero_mean=False), retina.bar(11)
+light = np.ones((11, 11))
+assert [round(float((forgetful * x).sum())) for x in (bar, light, bar + light)] == [25, -9, 16]
 assert abs(oracle.gabor(11, 0, 8).sum()) < 1e-12
 
 # %% [markdown]
@@ -654,17 +655,26 @@ plot.show(fig, "Fields of centre and flanks, a bar of 17 and one of 41 pixels. R
 #    a map, stretched but not torn.
 #
 # Let us build such a sheet: 48 × 48 complex cells, each with a Gabor filter of its own. Where a cell sits decides where on the retina it looks; its angle changes smoothly from
-# place to place. Then forget how they were built, and measure: show stripes of twelve angles to all of them at once, and colour each cell by what it answers to most. It is also how it is done in a living brain,
-# with a camera in place of the electrode.
+# place to place.
 
-# %% tags=["demo"]
-cells, field_size = 48, 13
+# %% tags=["demo", "hide-input"]
+# Which angle each cell wants: noise, of which only waves about 14 cells long are kept. (How that is done is in unit 02.)
+cells = 48
 layout = np.random.default_rng(3)
 frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(cells), np.fft.fftfreq(cells)))
 noise = layout.normal(size=(cells, cells)) + 1j * layout.normal(size=(cells, cells))
 smooth = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-((frequency - 1 / 14) ** 2) / (2 * 0.012**2)))
 wanted = (np.angle(smooth) / 2) % np.pi  # the angle of each cell, (48, 48)
 
+# %% [markdown]
+# Then forget how they were built, and measure: show stripes of twelve angles to all of them at once, and find out what each cell answers to most. It is also how it is done in
+# a living brain, with a camera in place of the electrode.
+#
+# A cell answers to several angles a little. So let every angle vote, with the strength of its answer, and take the average direction. For the vote the angles are doubled, since 0° and
+# 180° are the same line: doubled, they are 0° and 360°, and vote alike.
+
+# %% tags=["demo"]
+field_size = 13
 even_fields = np.stack([gabor(field_size, theta, 6) for theta in wanted.ravel()]).reshape(cells, cells, field_size, field_size)
 odd_fields = np.stack([gabor(field_size, theta, 6, np.pi / 2) for theta in wanted.ravel()]).reshape(even_fields.shape)
 wide = 2 * (cells - 1) + field_size  # a retina on which neighbouring cells look 2 pixels apart
@@ -688,12 +698,20 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 wheel = LinearSegmentedColormap.from_list("angles", [plot.BLUE, plot.SKY, plot.GREEN, plot.ORANGE, plot.VERMILION, plot.PURPLE, plot.BLUE])
 ring_u, ring_v = retina.axes(wide)
 ring = np.clip(2.5 - abs(np.hypot(ring_u, ring_v) - 32), 0, 1)
-scenes = [("stripes, upright", retina.grating(wide, 0, 6)), ("one upright bar", retina.bar(wide, 0, -20, 3)), ("a ring", ring)]
+scenes = [("stripes", retina.grating(wide, 0, 6)), ("one bar", retina.bar(wide, 0, -20, 3)), ("a ring", ring)]
+
+
+def firing(activity):
+    """The colours (48, 48, 4) of the cells, as strong as each of them fires."""
+    colours = wheel(preferred / np.pi)
+    colours[..., 3] = np.clip(activity / np.quantile(activity, 0.98), 0, 1)
+    return colours
+
 
 fig, axes = plot.figure(9, 5.2, rows=2, columns=4)
 key = axes[0, 0]
 key.set_aspect("equal")
-key.set(xlim=(-0.7, 3.7), ylim=(2.9, -0.9), title="angles and their colours")
+key.set(xlim=(-0.7, 3.7), ylim=(2.9, -0.9), title="bars and their colours")
 key.title.set_size(10)
 key.set_axis_off()
 for number, theta in enumerate(test_angles):
@@ -703,12 +721,9 @@ for number, theta in enumerate(test_angles):
 axes[1, 0].imshow(preferred / np.pi, cmap=wheel, vmin=0, vmax=1, interpolation="nearest")
 axes[1, 0].set_title("what each cell wants", size=10)
 for column, (name, picture) in enumerate(scenes, start=1):
-    plot.image(axes[0, column], picture, f"the retina sees {name}", gray=True)
-    activity = np.sqrt(sheet(picture))
-    colours = wheel(preferred / np.pi)
-    colours[..., 3] = np.clip(activity / np.quantile(activity, 0.98), 0, 1)
-    axes[1, column].imshow(colours, interpolation="nearest")
-    axes[1, column].set_title("… and these cells fire", size=10)
+    plot.image(axes[0, column], picture, name, gray=True)
+    axes[1, column].imshow(firing(np.sqrt(sheet(picture))), interpolation="nearest")
+    axes[1, column].set_title("… and who fires", size=10)
 for ax in axes[1]:
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color="#888888")
@@ -728,7 +743,21 @@ plot.show(fig, "A sheet of model cortex coloured by the angle that each cell pre
 # have to find its few partners among all the cells of the sheet, over wires of all lengths. On a map they are next door.
 #
 # </details>
-#
+
+# %% tags=["demo", "hide-input"]
+on_map = firing(np.sqrt(sheet(ring)))
+scattered = np.random.default_rng(0).permutation(on_map.reshape(-1, 4)).reshape(on_map.shape)
+fig, axes = plot.figure(7, 2.6, columns=3)
+plot.image(axes[0], ring, "a ring", gray=True)
+for ax, (name, colours) in zip(axes[1:], {"on a map": on_map, "the same cells, scattered": scattered}.items(), strict=True):
+    ax.imshow(colours, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(name, size=10)
+    ax.spines[:].set(visible=True, color="#888888")
+plot.show(fig, "A ring of light; the cells of the map that fire at it, a ring in all colours; and the same cells with the same "
+          "activity scattered over the sheet at random: coloured noise.")
+
+# %% [markdown]
 # Two lessons for a machine that is to see:
 #
 # - **Neighbours matter.** What belongs together in a picture lies close together, and a cell needs to be connected to a small region only.
@@ -1023,9 +1052,19 @@ def adaline_step(w, x, d, lr):
 check("adaline_step", adaline_step)
 
 # %% [markdown]
-# The difference shows where no line is right for all. Below are two clouds of points that overlap a little. Both rules go through them thirty times, in the same order.
+# The difference shows where no line is right for all. Take two clouds, 80 points in all, that overlap a little. Both rules go through them thirty times, in the same order. Which targets shall we give
+# them? The perceptron's are 0 and 1.
+#
+# **Predict.** An Adaline with targets 0 and 1 pulls $w\cdot x$ towards 0 for one kind and towards 1 for the other. On which side of $w\cdot x = 0$ does the border between them lie?
+#
+# <details><summary>Answer</summary>
+#
+# Half way, at 0.5. So "fires at 0 or more" calls nearly everything 1. Either the threshold moves to 0.5, or the targets become −1 and 1; then half way is 0. Below, the perceptron's targets
+# are 0 and 1 and the Adaline's −1 and 1.
+#
+# </details>
 
-# %% tags=["demo", "hide-input"]
+# %% tags=["demo"]
 clouds = np.random.default_rng(5)
 which = clouds.integers(0, 2, 80)
 points = np.column_stack([clouds.normal(size=(80, 2)) * 0.8 + np.where(which, 1, -1)[:, None] * (0.85, 0.6), np.ones(80)])
@@ -1041,6 +1080,12 @@ def errors_per_step(step, wanted, lr, rounds=30):
     return w, np.array(wrong)
 
 
+for wanted, threshold in (("0 and 1", 0), ("0 and 1", 0.5), ("-1 and 1", 0)):
+    w, _ = errors_per_step(adaline_step, which if wanted == "0 and 1" else 2 * which - 1, 0.02)
+    fires = points @ w >= threshold
+    print(f"targets {wanted:>8}, fires from {threshold:<3} on: {fires.sum()} of 80 fire, {(fires != which).sum()} are wrong")
+
+# %% tags=["demo", "hide-input"]
 two_rules = [("perceptron", *errors_per_step(perceptron_step, which, 0.02), plot.BLUE),
              ("Adaline", *errors_per_step(adaline_step, 2 * which - 1, 0.02), plot.VERMILION)]
 fig, axes = plot.figure(9, 3.1, columns=2, width_ratios=[1, 1.8])
@@ -1170,7 +1215,7 @@ assert all(guess(in_the_middle, on_retina(letter, 6, 6)) == name for name, lette
 print("mistakes in each round:", mistakes)
 
 # %% [markdown]
-# In three rounds all four letters are learned. Now two questions about what has been learned.
+# After two rounds all four letters are learned; the third finds no mistake. Now two questions about what has been learned.
 #
 # **Predict.** First: we line up the 400 pixels in another order, the same for all pictures, so that no human can read them any more (lower row). How many rounds
 # will the perceptrons need now?
@@ -1286,7 +1331,7 @@ assert [float((bars[0] * x).sum()) for x in (whole, end, lying)] == [6, 4, 0]
 # %% [markdown]
 # ### Exercise: `s_layer`
 #
-# Slide each template over the picture. Loops over places are fine; nobody looks at the clock. (You are about to write a convolutional layer, a unit early.)
+# Slide each template over the picture. Loops over places are fine; nobody looks at the clock. (You are about to write a convolutional layer, two units early.)
 
 # %% solution="s_layer"
 def s_layer(x, templates, threshold):

@@ -1777,7 +1777,7 @@ for part, ax in enumerate(axes):
 axes[0].set_title("answer to its own digit; 1 would be right", size=10)
 axes[1].set_title("slope of its sigmoid there", size=10)
 axes[0].plot([], color="#888888", lw=0.8, label="the others")
-fig.legend(loc="outside right upper", frameon=False, fontsize=9)
+fig.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside right upper", frameon=False, fontsize=9)
 plot.show(fig, "The first 140 steps of the worst run: what each output unit answers to its own digit, and the slope of its "
           f"sigmoid there. The units that are lost ({' and '.join(map(str, lost)) or 'none'}) start with an answer and a "
           "slope, fall to 0 in both and stay there; the others, in grey, dip and come back.")
