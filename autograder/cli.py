@@ -1,8 +1,10 @@
 """The instructor's command line."""
 
 import errno
+import math
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -35,6 +37,14 @@ class Group(click.Group):
             if error.errno == errno.EPIPE:  # click's: nobody reads what is printed
                 raise
             _fail(3, ": ".join(filter(None, (error.filename, error.strerror))) or error)
+        except ModuleNotFoundError as error:
+            needed = "in the course's folder, pip install -c constraints.txt -e '.[grading]'"
+            _fail(3, f"{error.name} is not installed: {needed}")
+        except (click.ClickException, click.Abort, click.exceptions.Exit):  # click's own
+            raise
+        except Exception:  # a fault of ours: 1 would say that some were refused
+            traceback.print_exc()
+            sys.exit(3)
 
 
 def _fail(status, error):
@@ -58,11 +68,25 @@ def main():
     """
 
 
+class Amount(click.FloatRange):
+    """A number of seconds or GiB."""
+
+    def convert(self, value, param, ctx):
+        amount = super().convert(value, param, ctx)
+        if math.isnan(amount):  # it is in every range
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return amount
+
+
 def _limit(option, default, least, unit, help):
     """An option that takes how much a submission may use of something."""
-    return click.option(
-        option, type=click.FloatRange(least), default=default, show_default=True, metavar=unit, help=help
-    )
+    kind = Amount(least, 1_000_000)
+    return click.option(option, type=kind, default=default, show_default=True, metavar=unit, help=help)
+
+
+def _progress(*columns):
+    """What shows how far a command is, in a terminal."""
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 graded_into = click.option(
@@ -188,7 +212,7 @@ def grade(
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with _progress(*columns) as progress:
         task = progress.add_task("", total=None)
 
         def notify(done, total, name):
@@ -255,7 +279,7 @@ def collect(archives, system, folder):
     problems, late, notes = [], [], []
     for archive in archives:
         columns = (TextColumn("collecting"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
+        with _progress(*columns) as progress:
             task = progress.add_task("", total=None)
             notify = lambda done, total, task=task, progress=progress: progress.update(
                 task, completed=done, total=total

@@ -329,3 +329,4 @@ def test_bad_usage_is_one_line(tmp_path):
     ]:
         done = invoke(*arguments, "--to", tmp_path / "in")
         assert done.exit_code == 2 and told in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert done.stdout == ""

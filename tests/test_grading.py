@@ -881,6 +881,9 @@ def handed_in(tmp_path_factory):
         (["--submitted", "in", "--output", "file/below"], "error: file/below cannot be written: Not a directory"),
         (["--submitted", "in"], "Missing option '--output'"),
         (["--submitted", "in", "--output", "out", "--jobs", "0"], "0 is not in the range"),
+        (["--submitted", "in", "--output", "out", "--memory", "inf"], "inf is not in the range"),
+        (["--submitted", "in", "--output", "out", "--cell-seconds", "nan"], "'nan' is not a number"),
+        (["--submitted", "in", "--output", "out", "--check-seconds", "-inf"], "-inf is not in the range"),
     ],
 )
 def test_bad_usage_is_one_clear_line_and_2(tmp_path, monkeypatch, handed_in, arguments, message):
@@ -900,6 +903,27 @@ def test_bad_usage_is_one_clear_line_and_2(tmp_path, monkeypatch, handed_in, arg
     line = done.stderr.strip().splitlines()[-1]
     assert message in line
     assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_refusal(monkeypatch, handed_in, tmp_path):
+    monkeypatch.setattr("autograder.run.check_units", lambda units: 1 / 0)
+    done = CliRunner().invoke(cli.main, ["grade", "--submitted", str(handed_in), "--output", str(tmp_path / "out")])
+    assert done.exit_code == 3
+    assert "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["grade", "--submitted", ".", "--output", "out"], ["build"], ["selftest"]])
+def test_what_an_installation_for_students_lacks_is_one_line(command, tmp_path):
+    lacking = f"""
+import sys
+sys.modules |= dict.fromkeys(["jupytext", "scipy"])
+sys.argv = ["autograder", *{command}]
+from autograder.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", lacking], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 3, done.stderr
+    assert re.fullmatch(r"error: (jupytext|scipy)\S* is not installed: .* -e '\.\[grading\]'\n", done.stderr)
 
 
 def test_two_runs_do_not_write_one_journal(grade, notebook, tmp_path):
