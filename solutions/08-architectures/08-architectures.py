@@ -353,6 +353,14 @@ _ = show_table(*shapes.PRESETS["LeNet-5"])
 # **Predict.** Take a layer with 8 channels in and 8 filters. With 1 × 1 windows it is a matrix, a row for each
 # filter and a column for each channel. What does that matrix look like with two groups, and with four? What part
 # of the weights is left?
+#
+# <details><summary>Answer</summary>
+#
+# Blocks along the diagonal, one for each group: a filter reads the channels of its own group and no others. Half of
+# the weights are left with two groups, a quarter with four; in general $1/g$ of them. Larger windows change nothing
+# about that, since each square of the picture then stands for $k \times k$ weights.
+#
+# </details>
 
 # %% tags=["demo", "hide-input"]
 fig, ax = plot.canvas(27, 9.2)
@@ -370,15 +378,7 @@ plot.show(fig, "Which of eight filters, the rows, reads which of eight channels,
           "groups two blocks of 4 by 4 are left along the diagonal, 32 weights; in four groups four blocks of 2 by 2, 16 weights.")
 
 # %% [markdown]
-# <details><summary>Answer</summary>
-#
-# Blocks along the diagonal, one for each group: a filter reads the channels of its own group and no others. Half of
-# the weights are left with two groups, a quarter with four; in general one in $g$. Larger windows change nothing
-# about that, since each square of the picture then stands for $k \times k$ weights.
-#
-# </details>
-#
-# Deck d has it twice: as a list, and as a table with parameters.
+# Deck d has AlexNet twice: as a list, and as a table with parameters.
 #
 # **Spot the error, 1.** The list says: Conv2, 256 filters of 5 × 5, *stride 2*, zero pad. The table says stride
 # 1, pad 2, and 27 × 27 before and after. Which is right?
