@@ -20,6 +20,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from programs import free_ports, running, wait_for
 
+from autograder.cli import main as autograder_main
+from cnnkit.cli import main as cnnkit_main
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -145,11 +148,25 @@ def test_the_range_of_pythons_is_the_same_everywhere():
 # What the documents say
 
 
-@pytest.mark.parametrize("document", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_make_commands_in_the_documents_exist(document):
-    commands = re.findall(r"(?:^|`)make ([a-z-]+)", document, re.MULTILINE)
-    assert commands
-    assert set(commands) <= set(TARGETS)
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = {"make": TARGETS, "autograder": autograder_main.commands, "cnnkit": cnnkit_main.commands}
+
+
+def commands(program, document):
+    """The commands of a program that a document gives, at the beginning of a line or of code in it."""
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"(?:^ *|`)(?:\.venv/bin/)?{program} ([a-z][a-z-]+)\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("program", COMMANDS)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_commands_in_the_documents_exist(document, program):
+    assert set(commands(program, document)) <= set(COMMANDS[program])
+
+
+@pytest.mark.parametrize("program", COMMANDS)
+def test_the_documents_give_commands(program):
+    assert len([found for document in DOCUMENTS for found in commands(program, document)]) > 3
 
 
 def test_files_named_in_the_documents_exist():

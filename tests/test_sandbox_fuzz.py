@@ -101,10 +101,25 @@ junk = st.recursive(
 @given(value=values)
 def test_whatever_a_function_returns_gets_a_verdict(value):
     verdict = judged(outcome_frame(value))
-    assert verdict is None or (isinstance(verdict, Verdict) and not verdict.passed)
-    if verdict:
-        assert verdict.score == 0
-        nbformat.validate(new_notebook(cells=[new_code_cell(outputs=check_outputs(verdict))]))
+    assert isinstance(verdict, Verdict) and not verdict.passed
+    assert verdict.score == 0
+    nbformat.validate(new_notebook(cells=[new_code_cell(outputs=check_outputs(verdict))]))
+
+
+SOUND = protocol.pack_outcome(Outcome(None), [])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        frame({"outcome": SOUND}),
+        frame({"outcome": SOUND | {"value": {"array": 0}}}, [["<f8", [2, 4]]], bytes(64)),
+        frame({"outcome": SOUND | {"value": {"array": 0}}}, [["<f8", [2, 4], 0]]),
+        frame({"outcome": SOUND | {"seconds": 1.5, "mutated": ["x"], "error": ["E", ["B"], "m", "w"]}}),
+    ],
+)
+def test_what_the_others_damage_is_read_while_it_is_whole(whole):
+    assert judged(whole).score == 0
 
 
 @given(value=values, data=st.data())
@@ -127,11 +142,7 @@ def test_a_frame_with_wrong_bytes_is_refused_or_read(value, data):
     kind=st.text(max_size=6) | numbers.map(lambda d: d.str), shape=st.lists(st.integers(-3, 2**70), max_size=40) | junk
 )
 def test_an_array_of_any_description_is_refused_or_read(kind, shape):
-    judged(
-        frame(
-            {"outcome": protocol.pack_outcome(Outcome(None), []) | {"value": {"array": 0}}}, [[kind, shape]], bytes(64)
-        )
-    )
+    judged(frame({"outcome": SOUND | {"value": {"array": 0}}}, [[kind, shape]], bytes(64)))
 
 
 places = st.integers(-1, 3).map(lambda n: n * protocol.SHARED_FROM) | st.integers() | junk
@@ -151,8 +162,7 @@ def test_any_message_is_refused_or_read(outcome, layout, body):
 
 @given(changes=st.dictionaries(st.sampled_from(["value", "error", "mutated", "seconds", "printed"]), junk))
 def test_an_outcome_with_junk_in_it_gets_no_points(changes):
-    packed = protocol.pack_outcome(Outcome(None), []) | changes
-    verdict = judged(frame({"outcome": packed}))
+    verdict = judged(frame({"outcome": SOUND | changes}))
     assert verdict is None or verdict.score == 0
 
 

@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from autograder.sandbox import BubblewrapSandbox, Limits, Lost, Questions, bubblewrap, confine, processes, seccomp
+from autograder.sandbox import (
+    BubblewrapSandbox,
+    Limits,
+    Lost,
+    Questions,
+    bubblewrap,
+    confine,
+    landlock,
+    processes,
+    seccomp,
+)
+from autograder.sandbox.survey import survey
 from cnnkit.verdict import expect, judge
 
 pytestmark = pytest.mark.xdist_group("sandbox")
@@ -476,9 +487,12 @@ def test_a_session_cannot_write_into_its_init(with_landlock, tmp_path):
 
 
 def test_landlock_alone_keeps_from_writing(tmp_path):
+    if not landlock.version():
+        assert os.environ.get("CI") != "true", "this kernel has no Landlock, so that a wall remains untried"
+        [finding] = [finding for finding in survey().findings if finding.what == "Landlock"]
+        assert not finding.fine
+        return
     script = """
-        if not landlock.version():
-            print("[True, False, True, False]"); sys.exit()
         def can(path):
             try: open(path, "w").close()
             except OSError: return False
