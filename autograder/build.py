@@ -43,6 +43,12 @@ __all__ = [
 # ones ("n,c,h,w=x.shape") are common to all code on the subject.
 TELLING = 20
 
+SKIPPED = "# skipped when grading"
+"""First line of a demo cell, so that a student sees which cells a solution cannot lean on."""
+
+# Tags that fold a cell's code away, or keep it from being shown.
+HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
+
 
 def units(root=ROOT):
     """Names of the units in ``solutions/``, in course order."""
@@ -58,7 +64,11 @@ def source_notebook(path):
     file, unit = "/".join(path.parts[-3:]), path.stem
     nb = percent.read(path)
     _refuse_disagreement(nb, file, unit)
-    return _with_metadata(nb, unit)
+    nb = _with_metadata(nb, unit)
+    for cell in nb.cells:
+        if percent.is_demo(cell) and not HIDDEN & set(cell.metadata.tags):
+            cell.source = f"{SKIPPED}\n{cell.source}"
+    return nb
 
 
 def plain_notebook(path):

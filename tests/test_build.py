@@ -56,6 +56,14 @@ def test_lesson_cells_carry_no_metadata_but_the_demo_tag(source):
     assert set(source.metadata) == {"kernelspec", "language_info"}
 
 
+def test_a_demo_cell_says_that_it_is_skipped_where_its_code_is_seen(source, tmp_path):
+    (seen,) = (cell for cell in build.student_notebook(source).cells if "tags" in cell.metadata)
+    assert seen.source == "# skipped when grading\ndrawing = np.linspace(0, 1, 5)\ndrawing"
+    tagged = SOURCE.replace('tags=["demo"]', 'tags=["demo", "hide-input"]')
+    (folded,) = (c for c in build.source_notebook(write_unit(tmp_path, tagged)).cells if "tags" in c.metadata)
+    assert folded.source == "drawing = np.linspace(0, 1, 5)\ndrawing"
+
+
 def test_code_of_figures_is_folded_in_lab_too(tmp_path):
     tagged = SOURCE.replace('tags=["demo"]', 'tags=["demo", "hide-input"]')
     (cell,) = (c for c in build.source_notebook(write_unit(tmp_path, tagged)).cells if "tags" in c.metadata)

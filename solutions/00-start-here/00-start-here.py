@@ -221,8 +221,9 @@ evaluate("practice", in_place)
 # Two things follow.
 #
 # - What a function needs has to be in its own cell, or in a cell that you wrote yourself or that the lesson
-#   came with. Cells that only draw, race or train are skipped when grading, so do not define anything in them
-#   that your solution uses.
+#   came with. Cells that only draw, race or train are skipped when grading, and what you write into them is
+#   thrown away. They begin with `# skipped when grading`, or their code is folded away. The safe way: import
+#   what you need beyond `np` in the first line of your answer's own cell.
 # - Leave the locked cells as they are. They are replaced by fresh ones before grading anyway.
 #
 # **Before you hand in:** *Kernel → Restart Kernel and Run All Cells*, then press **Validate** in the toolbar
