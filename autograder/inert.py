@@ -94,7 +94,7 @@ def drawn(text):
         return html(text)
     try:
         return html(_markdown2html(text)) if _can_be_drawn(text) else as_written(text)
-    except Exception:  # a picture that is not there, for one: nbconvert draws none of the text
+    except Exception:  # a pasted picture that is not there, for one
         return as_written(text)
 
 
@@ -136,6 +136,8 @@ def _without_tags(text):
     text = re.sub("[\ue000\ue001]", "", text)
     parts = text.split("<")
     numbered = "".join(f"{part}&lt;{MARK.format(n)}" for n, part in enumerate(parts[:-1])) + parts[-1]
+    # nbconvert draws none of a text with a pasted picture that is not there.
+    numbered = numbered.replace("attachment:", "attachment-")
     try:
         shown = re.sub("<[^>]*>", "", _markdown2html(numbered))
     except Exception:  # as above

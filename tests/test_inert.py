@@ -71,6 +71,11 @@ def test_signs_outside_of_code_become_text_and_the_rest_stays():
     assert "<p>x&lt;y, <code>x&lt;y</code> and $x&lt;y$</p>" in markdown2html("x&lt;y, `x<y` and $x<y$")
 
 
+def test_code_and_formulas_stay_beside_a_pasted_picture():
+    text = "`a<b` and $a<b$, see ![picture](attachment:picture.png)"
+    assert inert.markdown(text) == text.replace("](", r"]\(")
+
+
 def test_the_instructors_own_text_is_left_alone_and_unanswered_questions_are_known(tmp_path):
     asks = SOURCE.replace("What is twice", "<b>What</b> is [twice](../x.ipynb)").replace("Why is", "<i>Why</i> is")
     skeleton = build.student_notebook(build.source_notebook(write_unit(tmp_path, asks)))
