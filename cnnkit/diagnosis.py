@@ -89,21 +89,17 @@ def _loops_over_elements(exercise, case):
     )
 
 
-def mistaken(exercise, cases, rights):
-    """What each known bug answers: a list of ``(bug, {index of a case: its Outcome})``, one per way the bug shows.
+def wrong_outcomes(exercise, cases, rights, answer):
+    """What an answer that shows a known bug gives: ``{index of a case: its Outcome}``.
 
-    Only cases in which the bug gives a wrong result are in there, and none that is about speed.
+    Only cases in which it gives a wrong result are in there, and none that is about speed.
     """
-    found = []
-    for bug in exercise.bugs:
-        for answer in bug.answers:
-            outcomes = {}
-            for i, (case, right) in enumerate(zip(cases, rights, strict=True)):
-                if not case.fast:
-                    outcome = calling.call(answer, case, exercise)
-                    if not outcome.error and difference(exercise, case, right, outcome):
-                        outcomes[i] = outcome
-            found.append((bug, outcomes))
+    found = {}
+    for i, (case, right) in enumerate(zip(cases, rights, strict=True)):
+        if not case.fast:
+            outcome = calling.call(answer, case, exercise)
+            if not outcome.error and difference(exercise, case, right, outcome):
+                found[i] = outcome
     return found
 
 
@@ -117,7 +113,7 @@ def name_bug(exercise, rows, mistakes):
     Args:
         exercise: its specification.
         rows: ``(case, reference's outcome, student's outcome, Difference or None)`` for each case.
-        mistakes: from ``mistaken``.
+        mistakes: ``(bug, wrong_outcomes)`` for each way that a known bug shows.
     """
     wrong = {i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast}
     best, best_rank = None, (0, 0)

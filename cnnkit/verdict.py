@@ -98,9 +98,16 @@ class Expected:
 
     @functools.cached_property
     def mistakes(self):
-        """What the known bugs answer; computed when the first wrong answer comes."""
+        """What the known bugs answer, ``(bug, {index of a case: Outcome})`` for each way that one shows.
+
+        Computed when the first wrong answer comes.
+        """
+        return [(bug, self.wrong_outcomes(answer)) for bug in self.exercise.bugs for answer in bug.answers]
+
+    def wrong_outcomes(self, answer):
+        """What an answer that shows a known bug gives, ``{index of a case: Outcome}``."""
         with devices.using(self.device), devices.one_thread():
-            return diagnosis.mistaken(self.exercise, self.cases, self.outcomes)
+            return diagnosis.wrong_outcomes(self.exercise, self.cases, self.outcomes, answer)
 
 
 def expect(name, seed, device="cpu"):

@@ -169,6 +169,57 @@ def test_a_network_is_right_in_any_style(name, style):
     passes(name, ODD_NETWORKS[name][style], SEEDS[:1])
 
 
+class By(nn.Module):
+    """A layer that is a function of a tensor, which it may change."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.forward = function
+
+
+def in_place(write):
+    """A function that has its tensor changed by ``write`` and hands it out, whatever ``write`` returns."""
+
+    def change(x):
+        write(x)
+        return x
+
+    return change
+
+
+RELU = {
+    "function": torch.relu,
+    "by keyword": lambda x: F.relu(input=x),
+    "method": lambda x: x.relu(),
+    "maximum": lambda x: torch.maximum(x, torch.zeros_like(x)),
+    "mask": lambda x: x * (x > 0),
+    "function in place": in_place(F.relu_),
+    "argument in place": in_place(lambda x: F.relu(x, inplace=True)),
+    "method in place": in_place(torch.Tensor.relu_),
+    "clamped in place": in_place(lambda x: x.clamp_(min=0)),
+    "negative ones set": in_place(lambda x: x.__setitem__(x < 0, 0)),
+    "map by map": in_place(lambda x: [x[:, i].relu_() for i in range(x.shape[1])] if x.ndim == 4 else x.relu_()),
+    "row by row, in a view": in_place(lambda x: x.view(len(x), -1).relu_()),
+}
+
+
+@pytest.mark.parametrize("style", RELU)
+def test_a_relu_may_be_written_in_any_way_though_all_maps_are_one_in_memory(style):
+    passes("zfnet", rebuilt(models.zfnet, swapped(nn.ReLU, lambda _: By(RELU[style]))), SEEDS[:1])
+
+
+def test_a_pooling_may_be_written_in_any_way_though_all_maps_are_one_in_memory():
+    styles = (
+        lambda x: F.max_pool2d(x, 3, 2, return_indices=True)[0],
+        lambda x: F.max_pool2d_with_indices(input=x, kernel_size=3, stride=2)[0],
+        lambda x: torch.max_pool2d(input=x, kernel_size=3, stride=2),
+        lambda x: x.unfold(2, 3, 2).unfold(3, 3, 2).amax((-2, -1)),
+        lambda x: F.unfold(x, 3, stride=2).view(*x.shape[:2], 9, *[(n - 3) // 2 + 1 for n in x.shape[2:]]).amax(2),
+    )
+    for pool in styles:
+        passes("alexnet", rebuilt(models.alexnet, swapped(nn.MaxPool2d, lambda _, pool=pool: By(pool))), SEEDS[:1])
+
+
 class Handmade(nn.Module):
     """LeNet-5 whose layers are functions of parameters: ``linear(x, w, b)`` and ``conv(x, w, b)``."""
 

@@ -49,7 +49,7 @@ def test_a_second_worker_computes_nothing(tmp_path, computed, monkeypatch):
     first.prepare(NAMES)
     assert first.get("im2col").mistakes
     assert computed == list(NAMES)
-    monkeypatch.setattr(verdict.diagnosis, "mistaken", None)
+    monkeypatch.setattr(verdict.diagnosis, "wrong_outcomes", None)
     second = Shelf(tmp_path, 5)
     second.prepare(NAMES)
     assert [second.get(name).exercise.name for name in NAMES] == list(NAMES)
@@ -92,6 +92,35 @@ def test_workers_share_the_work_and_wait_for_each_other(tmp_path, computed):
     other.join(60)
     waiting.join(60)
     assert computed == ["conv_output_size", "practice", "im2col"]
+
+
+def test_workers_share_the_known_bugs_of_an_exercise(tmp_path, monkeypatch):
+    """One that finds another at work on the first answer computes all others before it waits."""
+    held = Shelf(tmp_path, 5).get("zero_pad")
+    wanted = [answer for bug in held.exercise.bugs for answer in bug.answers]
+    answers, all_but_one, compute = [], threading.Event(), verdict.diagnosis.wrong_outcomes
+
+    def noted(*given):
+        answers.append(given[-1])
+        if len(answers) == len(wanted) - 1:
+            all_but_one.set()
+        return compute(*given)
+
+    monkeypatch.setattr(verdict.diagnosis, "wrong_outcomes", noted)
+    context = multiprocessing.get_context("spawn")
+    busy, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, "zero_pad-0", busy, done))
+    other.start()
+    assert busy.wait(60)
+    waiting = threading.Thread(target=lambda: held.mistakes)
+    waiting.start()
+    assert all_but_one.wait(60)
+    assert answers == wanted[1:]
+    done.set()
+    other.join(60)
+    waiting.join(60)
+    assert answers == [*wanted[1:], wanted[0]]
+    assert len(held.mistakes) == len(wanted)
 
 
 def test_what_a_killed_worker_left_is_written_anew(tmp_path, monkeypatch):

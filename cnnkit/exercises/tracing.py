@@ -30,6 +30,8 @@ PRODUCTS_WITH_SUMMAND = of_torch("addmm", "addmv", "baddbmm", "addbmm")
 ADDITIONS = of_torch("add", "add_", "__add__", "__radd__", "__iadd__")
 MULTIPLICATIONS = of_torch("mul", "__mul__", "__rmul__")
 WINDOWS = {F.unfold, torch.Tensor.unfold, torch.Tensor.__getitem__}
+MAP_BY_MAP = {F.relu, F.max_pool2d, F.avg_pool2d, *of_torch("relu", "relu_", "max_pool2d")}
+"""Functions of a tensor that do the same to each of its maps."""
 
 
 class Trace(TorchFunctionMode):
@@ -75,6 +77,11 @@ class Trace(TorchFunctionMode):
         if function is F.pad:
             return self._pad(*args, **kwargs)
         tensors = list(tensors_in((args, kwargs)))
+        if any(map(repeats_one_map, tensors)) and function is not F.conv2d:
+            if function in MAP_BY_MAP and args and not kwargs.get("return_indices"):
+                return of_one_map(function, *args, **kwargs)
+            for t in filter(repeats_one_map, tensors):
+                t.data = t.contiguous()  # the same tensor still: what it has been noted for stays true
         learned = [parameter_of(t) is not None for t in tensors]
         if any(learned) and not all(learned):
             usual = function is F.linear and not (learned[0] or hasattr(tensors[0], "map"))
@@ -100,7 +107,9 @@ class Trace(TorchFunctionMode):
         self._write_down(getattr(input, "unpadded", input), places == 1, places, weight.numel() // shape[1])
         # As the weights would make it: whether the output can be traced back is asked as well.
         learns = any(t.requires_grad for t in tensors_in((weight, args, kwargs)))
-        return self.drawn(shape, learns, input.device, input.dtype)
+        # No pattern tells one map from another: that they are one in memory spares large networks most of their time.
+        maps = (1,) if places > 1 else shape[1:2]
+        return self.drawn((len(input), *maps, *shape[2:]), learns, input.device, input.dtype).expand(shape)
 
     def _product(self, function, tensors, args, kwargs):
         """A product of tensors, computed only where it is none of data with weights."""
@@ -164,6 +173,17 @@ class Trace(TorchFunctionMode):
         if x.shape[-1] != inputs:
             function(x, weight)
         return (*x.shape[:-1], outputs)
+
+
+def repeats_one_map(t):
+    """Whether a tensor has many maps that are one in memory."""
+    return t.ndim == 4 and t.shape[1] > 1 and t.stride(1) == 0
+
+
+def of_one_map(function, x, *args, **kwargs):
+    """A function of ``MAP_BY_MAP`` of a tensor that repeats one map, done to that map alone."""
+    one = function(x.narrow(1, 0, 1), *args, **kwargs)
+    return one.expand(-1, x.shape[1], -1, -1)
 
 
 def tensors_in(values):
