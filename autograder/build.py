@@ -11,7 +11,9 @@ What stands in ``solutions/`` itself (``explainers.py``) has no exercises: it be
 
 import copy
 import difflib
+import functools
 import hashlib
+import importlib.metadata
 import json
 import re
 from pathlib import Path
@@ -29,14 +31,15 @@ from autograder.nbgrader_config import ROOT, course_config
 from cnnkit import exercises
 
 __all__ = [
+    "author_path",
     "build",
     "compact",
     "prove_demo_free",
     "refuse_leaks",
     "source_notebook",
+    "sources",
     "student_notebook",
     "units",
-    "write_sources",
 ]
 
 # A line of a solution counts as given away from this many characters on, blanks not counted: shorter
@@ -48,6 +51,11 @@ SKIPPED = "# skipped when grading"
 
 # Tags that fold a cell's code away, or keep it from being shown.
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
+
+
+def author_path(unit, root=ROOT):
+    """The author's file of a unit."""
+    return Path(root) / "solutions" / unit / f"{unit}.py"
 
 
 def units(root=ROOT):
@@ -126,7 +134,7 @@ def build(root=ROOT, units=None, check=False):
     root = Path(root)
     wanted, sources = {}, {}
     for unit in _known(root, units):
-        sources[unit] = source_notebook(_author_path(root, unit))
+        sources[unit] = source_notebook(author_path(unit, root))
         student = student_notebook(sources[unit], f"notebooks/{unit}/{unit}.ipynb")
         wanted[_source_path(root, unit)] = _text(sources[unit])
         wanted[_student_path(root, unit)] = _text(student)
@@ -145,20 +153,40 @@ def build(root=ROOT, units=None, check=False):
     return stale
 
 
-def write_sources(root=ROOT, units=None):
-    """Bring ``build/source/`` up to date and leave ``notebooks/``, where students work, alone.
+def sources(root=ROOT, units=None):
+    """The units' source notebooks, ``{unit: notebook}``; brings ``build/source/`` up to date.
 
-    Returns the paths written. Raises BuildError.
+    It leaves ``notebooks/``, where students work, alone. What was built from the same files is read from where it lies:
+    to see whether a unit agrees with its exercises loads these, and torch for some. Raises BuildError.
     """
-    root = Path(root)
-    wanted = {}
+    root, found = Path(root), {}
     for unit in _known(root, units):
-        path = _source_path(root, unit)
-        text = _text(source_notebook(_author_path(root, unit)))
-        if not path.is_file() or path.read_bytes() != text.encode():
-            wanted[path] = text
-    _write(root, wanted)
-    return list(wanted)
+        author, path, stamp = author_path(unit, root), _source_path(root, unit), root / "build" / "made-of" / unit
+        if path.is_file() and stamp.is_file() and stamp.read_text() == _made_of(author, path):
+            found[unit] = nbformat.read(path, as_version=4)
+            continue
+        found[unit] = source_notebook(author)
+        _write(root, {path: _text(found[unit])})
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(_made_of(author, path))
+    return found
+
+
+def _made_of(author, built):
+    """A digest of a unit's source, of the notebook that was built from it, and of the code that did so."""
+    digest = hashlib.sha256(_code())
+    for path in (author, built):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _code():
+    folders = Path(exercises.__file__).parents[1], Path(__file__).parent
+    digest = hashlib.sha256("".join(map(importlib.metadata.version, ("jupytext", "nbformat", "nbgrader"))).encode())
+    for path in (path for folder in folders for path in sorted(folder.rglob("*.py"))):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.digest()
 
 
 def prove_demo_free(unit, root=ROOT, timeout=300):
@@ -168,7 +196,7 @@ def prove_demo_free(unit, root=ROOT, timeout=300):
 
     Returns the names of the exercises that passed. Raises BuildError at the first cell that fails.
     """
-    nb = source_notebook(_author_path(Path(root), unit))
+    nb = source_notebook(author_path(unit, root))
     nb.cells = [cell for cell in nb.cells if not percent.is_demo(cell)]
     started = []
     client = NotebookClient(
@@ -231,10 +259,6 @@ def no_unit(unit, known):
     """What to say of a name that is no unit's: the nearest one, or all there are."""
     near = [name for name in known if name.startswith(unit)] or difflib.get_close_matches(unit, known, n=1)
     return f"no unit {unit}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
-
-
-def _author_path(root, unit):
-    return root / "solutions" / unit / f"{unit}.py"
 
 
 def _source_path(root, unit):

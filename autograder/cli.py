@@ -14,6 +14,7 @@ from rich.table import Table
 
 from autograder import pool
 from autograder.errors import AutograderError, GradingError, UsageError
+from autograder.loading import without_collection
 from cnnkit import options
 
 MOST_ROWS = 60
@@ -200,8 +201,9 @@ def grade(
         raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
     if not scheduler:
         pool.start_server()  # gets ready while the rest is loaded
-    from autograder.run import Run, check_units
-    from autograder.sandbox import Limits
+    with without_collection():
+        from autograder.run import Run, check_units
+        from autograder.sandbox import Limits
 
     check_units(units)
     isolation = _isolation(isolation, submitted)

@@ -185,7 +185,12 @@ def highlighted(source):
     """Python code as HTML, coloured by ``code_style`` up to a length that nobody writes by hand."""
     if len(source) > MAX_COLOURED:
         return Markup('<div class="code"><pre>{}</pre></div>').format(source)
-    return highlight(source, PythonLexer(), HtmlFormatter(cssclass="code"))
+    return highlight(source, *_colours())
+
+
+@functools.cache
+def _colours():
+    return PythonLexer(), HtmlFormatter(cssclass="code")
 
 
 @functools.cache

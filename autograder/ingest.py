@@ -5,6 +5,7 @@ of its cells. They are placed into the instructor's own notebook, the skeleton, 
 """
 
 import ast
+import collections
 import functools
 import itertools
 import json
@@ -361,9 +362,13 @@ def _match(ours, theirs):
         if ranks:
             home[max(ranks)[-1]] = k
     rest = lambda: [(k, cell) for k, cell in enumerate(ours) if k not in home.values() and k not in solutions]
+    by_grade_id, by_id = collections.defaultdict(list), collections.defaultdict(list)
+    for i in free():
+        by_grade_id[theirs[i].grade_id].append(i)
+        by_id[theirs[i].id].append(i)
     for k, cell in rest():
-        found = [i for i in free() if theirs[i].grade_id and theirs[i].grade_id == grade_ids[k]]
-        found = found or [i for i in free() if theirs[i].id and theirs[i].id == cell.id]
+        found = [i for i in by_grade_id[grade_ids[k]] if i not in home] if grade_ids[k] else []
+        found = found or [i for i in by_id[cell.id] if i not in home]
         if found:
             written = [i for i in found if theirs[i].source.strip() != cell.source.strip()]
             home[written[-1] if written and may_change(cell) else found[-1]] = k

@@ -28,7 +28,7 @@ def start_server():
     """
     # One thread each: there are as many workers as cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    forkserver.set_forkserver_preload([__name__, "autograder.worker", "torch"])
+    forkserver.set_forkserver_preload([__name__, "autograder.preloaded"])
     try:
         forkserver.ensure_running()
     except OSError as error:

@@ -43,11 +43,6 @@ def check_units(units, root=ROOT):
             raise UsageError(build.no_unit(unit, known))
 
 
-def source_path(unit, root=ROOT):
-    """The author's file of a unit."""
-    return Path(root) / "solutions" / unit / f"{unit}.py"
-
-
 @dataclass(frozen=True)
 class Lesson:
     """A unit: the author's notebook, the text of its skeleton, what its answers may use."""
@@ -211,10 +206,8 @@ class Run:
 
     def _read_units(self, names):
         """``{name: Lesson}``."""
-        build.write_sources(self.root, names)
         lessons = {}
-        for name in names:
-            source = build.source_notebook(source_path(name, self.root))
+        for name, source in build.sources(self.root, names).items():
             skeleton = build.student_notebook(source)
             checked = filter(None, map(ingest.check_name, skeleton.cells))
             lessons[name] = Lesson(source, nbformat.writes(skeleton), flags.used_by(source, list(checked)))

@@ -14,7 +14,7 @@ import jinja2
 from autograder import build
 from autograder.errors import UsageError
 from autograder.nbgrader_config import ROOT
-from autograder.run import check_units, source_path
+from autograder.run import check_units
 from cnnkit import exercises
 
 TO_WRITE = "To be written:"
@@ -31,7 +31,7 @@ class Place:
 
     @property
     def lesson(self):
-        return source_path(self.unit, self.root)
+        return build.author_path(self.unit, self.root)
 
     @property
     def specification(self):

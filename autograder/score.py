@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass, field, replace
 
 import nbformat
-from nbformat.v4 import new_output
 
 from autograder import ingest, outputs
 from autograder.sandbox import ISOLATION, Gone, Limits, Lost, Questions, Reply, protocol
@@ -353,9 +352,9 @@ def check_outputs(result):
 
     nbgrader takes a result that is a number as the score, an error as 0.
     """
-    card = new_output("display_data", data={"text/html": result._repr_html_(), "text/plain": result.text()})
+    card = outputs.made("display_data", data={"text/html": result._repr_html_(), "text/plain": result.text()})
     if result.score > 0:
-        score = new_output("execute_result", data={"text/plain": repr(float(result.score))})
+        score = outputs.made("execute_result", data={"text/plain": repr(float(result.score))}, execution_count=None)
         return [card, score]
     message = result.hint or result.message
     return [card, outputs.error("CheckFailed", f"{result.exercise}: 0 of {result.max_score:g} points. {message}")]

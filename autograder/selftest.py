@@ -9,7 +9,7 @@ from rich.table import Table
 from autograder import build, ingest, scaffold
 from autograder.answers import answers
 from autograder.nbgrader_config import ROOT
-from autograder.run import check_units, source_path
+from autograder.run import check_units
 from cnnkit import evaluate, exercises, verdict
 
 ENOUGH = 3
@@ -31,7 +31,7 @@ def lines(unit, device="cpu", root=ROOT):
     Raises:
         errors.BuildError: where the unit's source cannot be read.
     """
-    source = build.source_notebook(source_path(unit, root))
+    source = build.source_notebook(build.author_path(unit, root))
     reference, stub = definitions(source), definitions(build.student_notebook(source))
     for name in exercises.names(unit):
         exercise = exercises.get(name)

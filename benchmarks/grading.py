@@ -153,7 +153,7 @@ def stock(folder, unit, count, demos):
     shutil.copy(build.ROOT / "solutions" / unit / f"{unit}.py", source)
     (folder / "grading").mkdir()
     (folder / "nbgrader_config.py").write_text(CONFIG.format(root=str(folder)), encoding="utf-8")
-    build.write_sources(folder)
+    build.sources(folder)
     seconds([sys.executable, "-m", "nbgrader", "generate_assignment", unit], folder)
     write_class(folder / "grading" / "submitted", unit, count, demos)
     return seconds([sys.executable, "-m", "nbgrader", "autograde", unit], folder)

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from autograder import build, run, selftest
+from autograder import build, selftest
 from cnnkit import data, devices, models, train
 
 SEEDS = 3
@@ -101,7 +101,7 @@ def _number(figure, unit):
 def nielsen(seeds, device):
     """Sigmoid layers [784, 30, 10], batches of 10, rate 3.0, 20 epochs, as deck d and Nielsen's chapter 1."""
     unit = "04-backprop"
-    solved = selftest.definitions(build.source_notebook(run.source_path(unit)))
+    solved = selftest.definitions(build.source_notebook(build.author_path(unit)))
     digits = data.mnist()
     n = 50_000  # what Nielsen's loader trains on
     x, y = digits.train.x[:n].reshape(n, -1), np.eye(10, dtype=np.float32)[digits.train.y[:n]]

@@ -34,7 +34,7 @@ from autograder.nbgrader_config import course_config
 c = get_config()
 c.merge(course_config({root!r}, stock=True))
 """
-PREPARE = "import sys; from autograder import build; build.write_sources(units=[sys.argv[1]])"
+PREPARE = "import sys; from autograder import build; build.sources(units=[sys.argv[1]])"
 
 
 class Stock:

@@ -143,11 +143,12 @@ def _is_bug(exercise, case, right, got, found, bugged):
         return False
     if exercise.judge and found.kind != "value":
         return found.kind == difference(exercise, case, right, bugged).kind
+    tolerance = exercise.tolerance(case)
+    if compare(bugged.value, got.value, tolerance, any_float=True):
+        return False
     # A bug is recognised in either precision, unless the dtype is what it is about.
-    alike, same = (
-        compare(bugged.value, got.value, exercise.tolerance(case), any_float=x) is None for x in (True, False)
-    )
-    return same or (alike and difference(exercise, case, right, bugged).kind != "dtype")
+    same_dtype = compare(bugged.value, got.value, tolerance) is None
+    return same_dtype or difference(exercise, case, right, bugged).kind != "dtype"
 
 
 def describe(exercise, case):

@@ -147,9 +147,32 @@ def test_a_notebook_without_exercises_stands_beside_the_units(tmp_path):
 
 def test_sources_can_be_built_without_touching_notebooks(tmp_path):
     write_unit(tmp_path)
-    assert build.write_sources(tmp_path) == [tmp_path / "build" / "source" / UNIT / f"{UNIT}.ipynb"]
-    assert build.write_sources(tmp_path) == []
+    made = build.sources(tmp_path)
+    assert made == {UNIT: build.source_notebook(build.author_path(UNIT, tmp_path))}
+    assert nbformat.read(built_path(tmp_path), as_version=4) == made[UNIT]
     assert not (tmp_path / "notebooks").exists()
+
+
+def built_path(root):
+    return root / "build" / "source" / UNIT / f"{UNIT}.ipynb"
+
+
+def test_a_source_is_built_again_only_where_something_has_changed(tmp_path, monkeypatch):
+    write_unit(tmp_path)
+    first = build.sources(tmp_path)
+    made, build_one = [], build.source_notebook
+    monkeypatch.setattr(build, "source_notebook", lambda path: (made.append(path), build_one(path))[1])
+    assert build.sources(tmp_path) == first and not made
+    author = build.author_path(UNIT, tmp_path)
+    author.write_text(author.read_text() + "\n# %% [markdown]\n# One cell more.\n")
+    assert build.sources(tmp_path)[UNIT].cells[-1].source == "One cell more." and len(made) == 1
+    text = built_path(tmp_path).read_text()
+    built_path(tmp_path).write_text("damaged")
+    build.sources(tmp_path)
+    assert built_path(tmp_path).read_text() == text and len(made) == 2
+    monkeypatch.setattr(build, "_code", lambda: b"another version")
+    build.sources(tmp_path)
+    assert len(made) == 3
 
 
 def test_units_are_listed_in_course_order(tmp_path):

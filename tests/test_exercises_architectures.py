@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from autograder import build, ingest
 from autograder.examples import make
-from autograder.run import source_path
 from cnnkit import evaluate, models, oracle
 from cnnkit.exercises import get, names, probing, tracing
 from cnnkit.exercises.probing import rebuilt, swapped
@@ -63,7 +62,7 @@ LOST = {
 
 @pytest.mark.parametrize("student", LOST)
 def test_the_examples_lose_what_they_are_made_to_lose(student):
-    released = build.student_notebook(build.source_notebook(source_path(UNIT)))
+    released = build.student_notebook(build.source_notebook(build.author_path(UNIT)))
     namespace = {"__name__": "__main__"}
     for cell in make.submission(released, UNIT, student).cells:
         if cell.cell_type == "code" and (ingest.solution_name(cell) or cell.source.startswith(("import", "from"))):

@@ -32,7 +32,7 @@ from autograder.examples import make
 from autograder.execute import ScoreBySpecification
 from autograder.export import export
 from autograder.ingest import check_name, merge, parse
-from autograder.run import Run, Summary, report_again, source_path
+from autograder.run import Run, Summary, report_again
 from autograder.sandbox import Limits
 from autograder.score import Graded, Scorer
 from cnnkit import evaluate, exercises, verdict
@@ -77,7 +77,7 @@ def total(student):
 
 
 def skeleton(unit, root=build.ROOT):
-    return build.student_notebook(build.source_notebook(source_path(unit, root)))
+    return build.student_notebook(build.source_notebook(build.author_path(unit, root)))
 
 
 def designed():
@@ -702,7 +702,7 @@ def test_what_canvas_gave_out_goes_back_to_canvas(grade, notebook, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from autograder.run import Run, source_path
+from autograder.run import Run
 
 def notify(done, total, name):
     if name:  # a result has come in

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import autograder
 import cnnkit
+from autograder import loading
 from autograder.sandbox import confine
 from autograder.sandbox.process import SETTINGS, WARM, Gone, Lost, ProcessSandbox
 from autograder.sandbox.protocol import Closed
@@ -23,6 +24,7 @@ PARTS = {
     "cnnkit": Path(cnnkit.__file__).parent,
     "data": Path(cnnkit.__file__).parents[1] / "data",
     "autograder/__init__.py": Path(autograder.__file__),
+    "autograder/loading.py": Path(loading.__file__),
     "autograder/sandbox": Path(__file__).parent,
 }
 """What lies there: no solutions, no answers, no examples, nothing else of the grader."""

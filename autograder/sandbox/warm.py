@@ -23,7 +23,6 @@ student's cell has written to the channel:
 
 import argparse
 import contextlib
-import gc
 import os
 import random
 import signal
@@ -34,6 +33,7 @@ import time
 import numpy as np
 import tqdm
 
+from autograder.loading import without_collection
 from autograder.sandbox import confine, kernel, processes, protocol
 from autograder.sandbox.confine import live
 from autograder.sandbox.protocol import Channel, Closed
@@ -110,24 +110,22 @@ def load(imports, units, names):
     Returns the statements that failed, with the reason: the lesson's own cell will do so again.
     """
     failed = []
-    for line in imports:
-        try:
-            exec(line, {})
-        except Exception as error:
-            failed.append(f"{line}: {error}")
-    for unit in units:
-        exercises.names(unit)
-    for name in names:
-        EXERCISES[name] = exercises.get(name)
-        if EXERCISES[name].prepare:
-            EXERCISES[name].prepare()
-    draw_once()
-    reseed()  # loads numpy.random
-    if "torch" in sys.modules:
-        compute_once(sys.modules["torch"])
-    # What a collection looks at it writes to, and every fork would copy all of it.
-    gc.collect()
-    gc.freeze()
+    with without_collection():
+        for line in imports:
+            try:
+                exec(line, {})
+            except Exception as error:
+                failed.append(f"{line}: {error}")
+        for unit in units:
+            exercises.names(unit)
+        for name in names:
+            EXERCISES[name] = exercises.get(name)
+            if EXERCISES[name].prepare:
+                EXERCISES[name].prepare()
+        draw_once()
+        reseed()  # loads numpy.random
+        if "torch" in sys.modules:
+            compute_once(sys.modules["torch"])
     if sys.platform == "linux":
         # A fork copies the tables of all pages: few large ones take it a fifth of the time.
         kernel.take_large_pages()

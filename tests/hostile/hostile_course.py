@@ -298,9 +298,9 @@ def recorded(path):
 RELEASE = """
 import sys
 import nbformat
-from autograder import build, run
+from autograder import build
 
-source = build.source_notebook(run.source_path(sys.argv[1]))
+source = build.source_notebook(build.author_path(sys.argv[1]))
 nbformat.write(build.student_notebook(source), sys.argv[2])
 """
 
