@@ -46,16 +46,21 @@ class Shelf:
                 if not path.exists():
                     _write(path, self._compute(name))
 
-    def mistakes(self, expected):
-        """What the known bugs answer, as ``Expected.mistakes`` has it."""
-        exercise, found = expected.exercise, {}
-        answers = [(bug, answer) for bug in exercise.bugs for answer in bug.answers]
-        for how in (fcntl.LOCK_NB, 0):  # another worker may be about to compute some of them: these come last
-            for i in (i for i in range(len(answers)) if i not in found):
-                compute = functools.partial(expected.wrong_outcomes, answers[i][1])
+    def mistake(self, expected, number):
+        """What a known bug answers, as ``Expected.mistake`` has it.
+
+        Where another worker is about to compute it, this one gets ahead with one of the next.
+        """
+        name = lambda i: f"{expected.exercise.name}-{i}"
+        once = lambda i, how: self._once(name(i), functools.partial(Expected.mistake, expected, i), how)
+        with contextlib.suppress(BlockingIOError):
+            return once(number, fcntl.LOCK_NB)
+        for ahead in range(number + 1, len(expected.ways)):
+            if not self._path(name(ahead)).exists():
                 with contextlib.suppress(BlockingIOError):
-                    found[i] = self._once(f"{exercise.name}-{i}", compute, how)
-        return [(bug, found[i]) for i, (bug, _) in enumerate(answers)]
+                    once(ahead, fcntl.LOCK_NB)
+                    break
+        return once(number, 0)
 
     def _compute(self, name):
         expected = verdict.expect(name, self._seed)
@@ -67,10 +72,13 @@ class Shelf:
                 _write(path, compute())
         return _read(path)
 
+    def _path(self, name):
+        return self._folder / f"{self._seed}-{name}"
+
     @contextlib.contextmanager
     def _locked(self, name, how=0):
         """The path of a file that nobody else will write in the meantime."""
-        path = self._folder / f"{self._seed}-{name}"
+        path = self._path(name)
         with open(f"{path}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | how)
             yield path
@@ -80,9 +88,8 @@ class Shelf:
 class _Shelved(Expected):
     shelf: Shelf | None = None
 
-    @functools.cached_property
-    def mistakes(self):
-        return self.shelf.mistakes(self)
+    def mistake(self, number):
+        return self.shelf.mistake(self, number)
 
 
 def _write(path, value):

@@ -127,6 +127,8 @@ def name_bug(exercise, rows, mistakes):
             by_accident |= 3 * equal < len(wrong) or contrary > equal
         if (equal, -contrary) > best_rank and not by_accident:
             best, best_rank = bug, (equal, -contrary)
+        if best_rank == (len(wrong), 0):  # it explains everything: others need not be computed
+            break
     return best
 
 

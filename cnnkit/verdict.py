@@ -97,17 +97,25 @@ class Expected:
         return tuple(diagnosis.describe(self.exercise, case) for case in self.cases)
 
     @functools.cached_property
+    def ways(self):
+        """``(bug, answer)`` for each way that a known bug shows."""
+        return [(bug, answer) for bug in self.exercise.bugs for answer in bug.answers]
+
     def mistakes(self):
-        """What the known bugs answer, ``(bug, {index of a case: Outcome})`` for each way that one shows.
+        """Yield ``(bug, {index of a case: Outcome})`` for each of the ``ways``, computed when it is first asked for."""
+        for number, (bug, _) in enumerate(self.ways):
+            if number not in self._mistakes:
+                self._mistakes[number] = self.mistake(number)
+            yield bug, self._mistakes[number]
 
-        Computed when the first wrong answer comes.
-        """
-        return [(bug, self.wrong_outcomes(answer)) for bug in self.exercise.bugs for answer in bug.answers]
+    @functools.cached_property
+    def _mistakes(self):
+        return {}
 
-    def wrong_outcomes(self, answer):
-        """What an answer that shows a known bug gives, ``{index of a case: Outcome}``."""
+    def mistake(self, number):
+        """What one of the ``ways`` answers, ``{index of a case: Outcome}``."""
         with devices.using(self.device), devices.one_thread():
-            return diagnosis.wrong_outcomes(self.exercise, self.cases, self.outcomes, answer)
+            return diagnosis.wrong_outcomes(self.exercise, self.cases, self.outcomes, self.ways[number][1])
 
 
 def expect(name, seed, device="cpu"):
@@ -158,7 +166,7 @@ def judge(expected, outcomes):
         return replace(verdict, message="All cases pass.")
     if diagnosis.is_error(outcomes[0], "NotImplementedError"):
         return replace(verdict, message=f"{exercise.name} is not written yet.", shown=0)
-    bug = diagnosis.name_bug(exercise, rows, expected.mistakes)
+    bug = diagnosis.name_bug(exercise, rows, expected.mistakes())
     shown = _clearest(rows)
     return replace(
         verdict,
