@@ -48,6 +48,9 @@ class Cluster:
         self._client.cancel(list(self._running), force=True)
         self._client.close()
 
+    def dismiss(self):
+        """Nothing to do: the workers are the cluster's."""
+
     @property
     def wanted(self):
         """How many more jobs would be worth having."""

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import jinja2
@@ -35,15 +35,6 @@ SHORT = {
 """What a flag of ``score.Graded`` says to a student."""
 
 
-@dataclass(frozen=True)
-class Marks:
-    """What the gradebook says about one submission: scores and comments by the names of the cells, a late penalty."""
-
-    scores: dict[str, Score]
-    comments: dict[str, str] = field(default_factory=dict)
-    penalty: float = 0.0
-
-
 @functools.cache
 def environment():
     """The jinja2 environment of all pages."""
@@ -55,22 +46,21 @@ def environment():
     return env
 
 
-def write(folder, student, unit, graded, marks):
+def write(folder, student, unit, graded, marks, digest):
     """Write the page of a submission, where it is not up to date already.
 
     Args:
         folder: of the results.
         student, unit: whose page.
         graded: a ``score.Graded``.
-        marks: a ``Marks``.
+        marks: a ``gradebook.Marks``.
+        digest: stands for ``graded``.
 
     Returns:
         The path of the page.
     """
     path = Path(folder) / "feedback" / student / unit / f"{unit}.html"
-    content = [graded.to_dict(), {name: asdict(score) for name, score in marks.scores.items()}, marks.comments]
-    content += [marks.penalty, _templates()]
-    made_of = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    made_of = hashlib.sha256(json.dumps([digest, asdict(marks), _templates()]).encode()).hexdigest()
     if not path.is_file() or _made_of(path) != made_of:
         write_atomically(path, render(student, unit, graded, marks, made_of))
     return path

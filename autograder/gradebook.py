@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy
@@ -51,6 +51,15 @@ class Score:
     max_score: float
     manual: bool = False
     waiting: bool = False
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the gradebook says about one submission: scores and comments by the names of the cells, a late penalty."""
+
+    scores: dict[str, Score]
+    comments: dict[str, str] = field(default_factory=dict)
+    penalty: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,8 +206,15 @@ class Book:
                 notebook.late_submission_penalty = None
                 self._book.db.commit()
 
-    def scores(self):
-        """``{(student, unit): {name of the graded cell: Score}}`` of everything in the gradebook."""
+    def marks(self, students=None):
+        """``{(student, unit): Marks}``; of everything in the gradebook, or of some students alone."""
+        scores, comments, penalties = self.scores(students), self.comments(students), self.penalties(students)
+        return {
+            who: Marks(of_cells, comments.get(who, {}), penalties.get(who, 0.0)) for who, of_cells in scores.items()
+        }
+
+    def scores(self, students=None):
+        """``{(student, unit): {name of the graded cell: Score}}``."""
         query = self._submitted(
             Grade,
             GradeCell,
@@ -207,6 +223,7 @@ class Book:
             GradeCell.max_score,
             Grade.manual_score,
             Grade.needs_manual_grade,
+            students=students,
         )
         found = {}
         for student, unit, name, score, max_score, manual, waiting in query:
@@ -236,15 +253,17 @@ class Book:
                 )
         return sorted(found, key=lambda s: (s.student, s.unit))
 
-    def comments(self):
+    def comments(self, students=None):
         """``{(student, unit): {name of the cell: comment}}``, without the empty ones."""
         found = {}
-        for student, unit, name, comment in self._submitted(Comment, SolutionCell, SolutionCell.name, Comment.comment):
+        for student, unit, name, comment in self._submitted(
+            Comment, SolutionCell, SolutionCell.name, Comment.comment, students=students
+        ):
             if comment:
                 found.setdefault((student, unit), {})[name] = comment
         return found
 
-    def penalties(self):
+    def penalties(self, students=None):
         """``{(student, unit): points taken off for being late}``, without zeros."""
         query = (
             self._book.db.query(
@@ -253,11 +272,11 @@ class Book:
             .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
             .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
         )
-        return {(student, unit): penalty for student, unit, penalty in query if penalty}
+        return {(student, unit): penalty for student, unit, penalty in _only(query, students) if penalty}
 
-    def _submitted(self, table, cell, *columns):
+    def _submitted(self, table, cell, *columns, students=None):
         """Rows ``(student, unit, *columns)`` of a table that holds something for each cell of each submission."""
-        return (
+        query = (
             self._book.db.query(SubmittedAssignment.student_id, Assignment.name, *columns)
             .select_from(table)
             .join(cell, cell.id == table.cell_id)
@@ -265,6 +284,12 @@ class Book:
             .join(SubmittedAssignment, SubmittedAssignment.id == SubmittedNotebook.assignment_id)
             .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
         )
+        return _only(query, students)
+
+
+def _only(query, students):
+    """A query of submissions, of some students where they are named."""
+    return query if students is None else query.filter(SubmittedAssignment.student_id.in_(students))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cnnkit
@@ -21,6 +21,18 @@ GRADERS = ("expected.py", "flags.py", "inert.py", "ingest.py", "outputs.py", "sc
 
 class Busy(Exception):
     """Another run is writing the same journal."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A result with the shapes of its answers, as ``flags.shapes`` gives them, and a digest that stands for both.
+
+    What an older version did not write is None.
+    """
+
+    result: dict | None
+    shapes: dict | None
+    digest: str
 
 
 class Journal:
@@ -65,18 +77,16 @@ class Journal:
     def __contains__(self, key):
         return key in self._places
 
-    def result(self, key):
-        """The result with that key."""
-        return self._event(key)["graded"]
+    def __getitem__(self, key):
+        """The Kept result with that key."""
+        line = self._line(key)
+        event = json.loads(line)
+        return Kept(event.get("graded"), event.get("shapes"), digest(line))
 
     def latest(self):
-        """``((student, unit), result, shapes)`` of every submission that was ever graded, in the order of their names.
-
-        The shapes of its answers are as ``flags.shapes`` gives them. What an older version did not write is None.
-        """
+        """``((student, unit), Kept)`` of every submission that was ever graded, in the order of their names."""
         for who in sorted(self._keys):
-            event = self._event(self._keys[who])
-            yield who, event.get("graded"), event.get("shapes")
+            yield who, self[self._keys[who]]
 
     def add(self, key, student, unit, result, shapes):
         """Keep the result of a submission, with the shapes of its answers."""
@@ -100,26 +110,27 @@ class Journal:
 
     def mark_written(self, keys):
         """Note that results are in the gradebook."""
-        for key in keys:
-            self._append({"written": key})
+        self._append(*({"written": key} for key in keys))
 
     def current(self, key, student, unit):
         """Make the result with that key the last one of its submission, where it is not already."""
         if self._keys.get((student, unit)) != key or (student, unit) in self.refused:
-            self._append(self._event(key))
+            self._append(json.loads(self._line(key)))
 
-    def _event(self, key):
+    def _line(self, key):
         offset, length = self._places[key]
         self._file.seek(offset)
-        return json.loads(self._file.read(length))
+        return self._file.read(length)
 
-    def _append(self, event):
-        line = json.dumps(event).encode() + b"\n"
+    def _append(self, *events):
+        lines = [json.dumps(event).encode() + b"\n" for event in events]
         offset = self._file.seek(0, os.SEEK_END)
-        self._file.write(line)
+        self._file.writelines(lines)
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._note(event, offset, len(line))
+        for event, line in zip(events, lines, strict=True):
+            self._note(event, offset, len(line))
+            offset += len(line)
 
     def _note(self, event, offset, length):
         if "written" in event:

@@ -63,11 +63,15 @@ class LocalPool:
         return self
 
     def __exit__(self, *_):
-        for each in self._workers:
-            each.process.terminate()
+        self.dismiss()
         for each in self._workers:
             each.end()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def dismiss(self):
+        """Have the workers end, now that nothing more will come, while the caller goes on."""
+        for each in self._workers:
+            each.process.terminate()
 
     @property
     def wanted(self):

@@ -183,12 +183,14 @@ class Run:
                 book.add_unit(unit, lesson.source)
             collected = people(self.submitted)
             keep_people(self.output, collected)  # for the export
-            writer = _Writer(self.output, book, journal, {who: person.name for who, person in collected.items()})
+            names = {who: person.name for who, person in collected.items()}
+            writer = _Writer(self.output, book, journal, names, self.feedback)
             source = _Jobs(submissions, lessons, settings, journal, self.regrade, writer)
             try:
                 self._score(workers, source, writer, len(submissions), summary)
             finally:
                 writer.flush()
+            workers.dismiss()
             summary.unchanged = source.unchanged
             summary.notes += _doubt(submissions)
             journal.keep_to({(s.student, s.unit) for s in submissions}, units, summary.strays)
@@ -259,30 +261,28 @@ def publish(output, book, journal, summary, pages=True, whole=True):
     Raises:
         errors.UsageError
     """
-    scores, comments, penalties = book.scores(), book.comments(), book.penalties()
-    links, details, shapes, left_out = {}, report.Details(penalties), {}, []
-    for who, result, of_answers in journal.latest():
-        if who not in scores:  # somebody took it out of the gradebook
+    marks = book.marks()
+    details = report.Details({who: of_one.penalty for who, of_one in marks.items()})
+    links, shapes, left_out = {}, {}, []
+    for who, kept in journal.latest():
+        if who not in marks:  # somebody took it out of the gradebook
             continue
-        graded = _graded(result)
-        if graded is None or of_answers is None:
+        graded = _graded(kept.result)
+        if graded is None or kept.shapes is None:
             left_out.append(who)
             continue
-        summary.rows += _rows(who, graded, scores[who])
-        details.add(who, graded, scores[who])
-        for exercise, shape in of_answers.items():
+        scores = marks[who].scores
+        summary.rows += _rows(who, graded, scores)
+        details.add(who, graded, scores)
+        for exercise, shape in kept.shapes.items():
             shapes.setdefault((who[1], exercise), {})[who[0]] = shape
         if pages:
-            marks = feedback.Marks(scores[who], comments.get(who, {}), penalties.get(who, 0.0))
-            try:
-                links[who] = feedback.write(output, *who, graded, marks)
-            except OSError:
-                raise
-            except Exception as error:  # what one student wrote must not cost the class its pages
-                why = f"{type(error).__name__}: {error}"
-                summary.notes.append(f"{who[0]} {who[1]} has no feedback page, it could not be written: {why}")
-                continue
-            _copy_exchanged(output.joinpath("autograded", *who), links[who].parent)
+            path, failure = _write_page(output, who, graded, marks[who], kept.digest)
+            if path:
+                links[who] = path
+            else:
+                told = f"{' '.join(who)} has no feedback page, it could not be written: {failure}"
+                summary.notes.append(told)
     if left_out and whole:
         raise UsageError(_of_another_version(left_out))
     if left_out:
@@ -290,6 +290,18 @@ def publish(output, book, journal, summary, pages=True, whole=True):
     _flag_similar(summary.rows, shapes)
     write_atomically(output / "grades.csv", _csv(summary.rows))
     write_atomically(output / "report" / "index.html", report.render(summary, links, output / "report", details))
+
+
+def _write_page(output, who, graded, marks, digest):
+    """``(path of a feedback page, "")``, or ``(None, why there is none)``."""
+    try:
+        path = feedback.write(output, *who, graded, marks, digest)
+    except OSError:
+        raise
+    except Exception as error:  # what one student wrote must not cost the class its pages
+        return None, f"{type(error).__name__}: {error}"
+    _copy_exchanged(output.joinpath("autograded", *who), path.parent)
+    return path, ""
 
 
 def _graded(result):
@@ -373,13 +385,14 @@ class _Jobs:
 
 
 class _Writer:
-    """The one writer: journal first, then notebooks and gradebook, some submissions at a time."""
+    """The one writer: journal first, then notebooks and gradebook, then pages, some submissions at a time."""
 
-    def __init__(self, output, book, journal, names):
+    def __init__(self, output, book, journal, names, pages):
         self._output = output
         self._book = book
         self._journal = journal
         self._names = names
+        self._pages = pages
         self._known = {}
         self._waiting = {}
         self._since = time.monotonic()
@@ -412,12 +425,14 @@ class _Writer:
         if self._waiting:
             with self._book.batch():
                 for name, submission in self._waiting.items():
-                    notebook = self._journal.result(name)["notebook"]
+                    notebook = self._journal[name].result["notebook"]
                     # nbformat's own writer takes ten times as long, for lines in lists.
                     write_atomically(self._path(submission), json.dumps(notebook, ensure_ascii=False) + "\n")
                     _copy_exchanged(submission.path.parent, self._path(submission).parent)
                     self._write(submission, notebook)
             self._journal.mark_written(self._waiting)
+            if self._pages:
+                self._write_pages()
             self._waiting.clear()
         self._since = time.monotonic()
 
@@ -427,6 +442,15 @@ class _Writer:
         name = self._names.get(submission.student)
         cells = nbformat.from_dict({**notebook, "cells": graded})
         self._book.write(submission.student, submission.unit, cells, timestamp, name)
+
+    def _write_pages(self):
+        """Write what ``publish`` would, while there are other submissions to wait for; it says which cannot be."""
+        marks = self._book.marks([submission.student for submission in self._waiting.values()])
+        for name, submission in self._waiting.items():
+            who, kept = (submission.student, submission.unit), self._journal[name]
+            graded = _graded(kept.result)
+            if graded:
+                _write_page(self._output, who, graded, marks[who], kept.digest)
 
     def _path(self, submission):
         unit = submission.unit

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder import feedback, inert, outputs
-from autograder.gradebook import Score
+from autograder.gradebook import Marks, Score
 from autograder.score import Graded
 from cnnkit import verdict
 from cnnkit.calling import Outcome, Problem
@@ -50,7 +50,7 @@ def page(attack, **more):
         ]
     )
     graded = Graded(nb, {"practice": judged}, {"practice": []})
-    marks = feedback.Marks({"practice": Score(0, 1), "why": Score(0, 2, waiting=True)}, {"practice_solution": attack})
+    marks = Marks({"practice": Score(0, 1), "why": Score(0, 2, waiting=True)}, {"practice_solution": attack})
     return feedback.render(attack, UNIT, graded, marks)
 
 
@@ -109,7 +109,7 @@ def test_a_drawing_is_a_picture_in_which_nothing_runs():
 @pytest.mark.parametrize("text", [r"\begin{a}" * 12_000, "<b>" * 90_000, "x = 1 < 2\n" * 20_000])
 def test_long_cells_are_shown_as_they_were_written(text):
     cells = [new_code_cell(text, id="added-1"), new_markdown_cell(inert.markdown(text), id="added-2")]
-    made = feedback.render("ada", UNIT, Graded(new_notebook(cells=cells), {}, {}), feedback.Marks({}))
+    made = feedback.render("ada", UNIT, Graded(new_notebook(cells=cells), {}, {}), Marks({}))
     assert alive(made) == []
     assert made.count(html.escape(text)) == 2
 
@@ -121,7 +121,7 @@ def test_flags_for_the_instructor_are_not_on_the_page():
     result = verdict.refused("practice", "not checked", 1)
     told = ["library: torch.conv2d", "similar: grace", "differs"]
     made = feedback.render(
-        "ada", UNIT, Graded(nb, {"practice": result}, {"practice": told}), feedback.Marks({"practice": Score(0, 1)})
+        "ada", UNIT, Graded(nb, {"practice": result}, {"practice": told}), Marks({"practice": Score(0, 1)})
     )
     for word in ("library", "torch", "similar", "grace", "differs"):
         assert word not in made

@@ -11,8 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from autograder import feedback, outputs, report
-from autograder.feedback import Marks
-from autograder.gradebook import Score
+from autograder.gradebook import Marks, Score
 from autograder.run import Row, Summary
 from autograder.score import Graded, check_outputs
 from cnnkit import evaluate
@@ -203,11 +202,14 @@ def test_the_page_has_the_score_the_bug_and_the_hint():
 
 
 def test_a_page_is_written_again_only_when_something_has_changed(tmp_path):
-    path = feedback.write(tmp_path, "ann", "unit", graded(), MARKS)
+    path = feedback.write(tmp_path, "ann", "unit", graded(), MARKS, "one result")
     path.write_text(path.read_text() + "<!-- as it was -->")
-    feedback.write(tmp_path, "ann", "unit", graded(), MARKS)
+    feedback.write(tmp_path, "ann", "unit", graded(), MARKS, "one result")
     assert path.read_text().endswith("<!-- as it was -->")
-    feedback.write(tmp_path, "ann", "unit", graded(), Marks({"practice": Score(1, 1, manual=True)}))
+    feedback.write(tmp_path, "ann", "unit", graded(), MARKS, "another result")
+    assert not path.read_text().endswith("<!-- as it was -->")
+    by_hand = Marks({"practice": Score(1, 1, manual=True)})
+    feedback.write(tmp_path, "ann", "unit", graded(), by_hand, "another result")
     assert "These points were given by a person." in path.read_text()
 
 
