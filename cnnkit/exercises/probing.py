@@ -5,6 +5,7 @@ each of its convolutions and linear layers puts out a known pattern, and what th
 that VGG costs no more than its poolings.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -227,14 +228,17 @@ def rough(seed):
     make no other difference than zeros at the other, be they padding or what a size rounded up needs.
     """
 
+    @functools.cache  # several layers of a network have maps of one size
+    def spread_out(height, width):
+        values = np.random.default_rng([seed, height, width]).normal(-3, 1, (height, width))
+        rows, cols = (np.minimum(range(n), range(n)[::-1]) for n in (height, width))
+        from_edge = np.minimum.outer(rows / max(1, rows.max()), cols / max(1, cols.max()))
+        return values[np.ix_(rows, cols)] + 4 * from_edge
+
     def pattern(shape):
         if math.prod(shape[1:]) == 1:
             return torch.tensor(np.random.default_rng([seed, shape[0]]).normal(-1, 1, shape))
-        spread = shape[1:]
-        values = np.random.default_rng([seed, *spread]).normal(-3, 1, spread)
-        rows, cols = (np.minimum(range(n), range(n)[::-1]) for n in spread)
-        from_edge = np.minimum.outer(rows / max(1, rows.max()), cols / max(1, cols.max()))
-        return torch.tensor(values[np.ix_(rows, cols)] + 4 * from_edge)
+        return torch.tensor(spread_out(*shape[1:]))
 
     return pattern
 

@@ -76,7 +76,7 @@ class Trace(TorchFunctionMode):
             return args[0]
         if function is F.pad:
             return self._pad(*args, **kwargs)
-        tensors = list(tensors_in((args, kwargs)))
+        tensors = tensors_in(args, kwargs)
         if any(map(repeats_one_map, tensors)) and function is not F.conv2d:
             if function in MAP_BY_MAP and args and not kwargs.get("return_indices"):
                 return of_one_map(function, *args, **kwargs)
@@ -106,7 +106,7 @@ class Trace(TorchFunctionMode):
         places = math.prod(shape[2:])
         self._write_down(getattr(input, "unpadded", input), places == 1, places, weight.numel() // shape[1])
         # As the weights would make it: whether the output can be traced back is asked as well.
-        learns = any(t.requires_grad for t in tensors_in((weight, args, kwargs)))
+        learns = any(t.requires_grad for t in tensors_in(weight, args, kwargs))
         # No pattern tells one map from another: that they are one in memory spares large networks most of their time.
         maps = (1,) if places > 1 else shape[1:2]
         return self.drawn((len(input), *maps, *shape[2:]), learns, input.device, input.dtype).expand(shape)
@@ -186,13 +186,17 @@ def of_one_map(function, x, *args, **kwargs):
     return one.expand(-1, x.shape[1], -1, -1)
 
 
-def tensors_in(values):
+def tensors_in(*values):
     """The tensors among values, which may be lists, tuples and dicts of these."""
-    if isinstance(values, torch.Tensor):
-        yield values
-    elif isinstance(values, list | tuple | dict):
-        for value in values.values() if isinstance(values, dict) else values:
-            yield from tensors_in(value)
+    found = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += tensors_in(*value)
+        elif isinstance(value, dict):
+            found += tensors_in(*value.values())
+    return found
 
 
 def replaced(values, new):
