@@ -11,6 +11,7 @@ from autograder.answers import answers
 from autograder.nbgrader_config import ROOT
 from autograder.run import check_units
 from cnnkit import evaluate, exercises, verdict
+from cnnkit.checking import PUBLIC_SEED
 
 ENOUGH = 3
 """Right answers that an exercise should have, beside the lesson's own."""
@@ -25,8 +26,8 @@ class Line:
     fault: str = ""
 
 
-def lines(unit, device="cpu", root=ROOT):
-    """Yield a Line for each answer to the exercises of a unit.
+def lines(unit, device="cpu", root=ROOT, seed=PUBLIC_SEED):
+    """Yield a Line for each answer to the exercises of a unit, on cases that are drawn from ``seed``.
 
     Raises:
         errors.BuildError: where the unit's source cannot be read.
@@ -35,10 +36,10 @@ def lines(unit, device="cpu", root=ROOT):
     reference, stub = definitions(source), definitions(build.student_notebook(source))
     for name in exercises.names(unit):
         exercise = exercises.get(name)
-        if broken := _broken(name, device):
+        if broken := _broken(name, seed, device):
             yield Line(name, "reference", broken)
             continue
-        try_it = lambda answer, name=name: evaluate(name, answer, device=device)
+        try_it = lambda answer, name=name: evaluate(name, answer, seed, device)
         yield Line(name, "reference", _full(try_it(reference.get(name))))
         tried = try_it(stub.get(name))
         fault = "" if tried.score == 0 and "not written yet" in tried.message else f"scores {tried.score:g}"
@@ -58,10 +59,10 @@ def lines(unit, device="cpu", root=ROOT):
             yield Line(name, "right answers", f"{len(others)}, and {ENOUGH} are wanted, written differently")
 
 
-def _broken(name, device):
+def _broken(name, seed, device):
     """Why the cases of an exercise or its reference do not run, or ""."""
     try:
-        verdict.expect(name, 0, device)
+        verdict.expect(name, seed, device)
         return ""
     except Exception as error:  # the specification is somebody's unfinished work
         told = " ".join(str(error).split())
@@ -82,7 +83,7 @@ def definitions(notebook):
     return namespace
 
 
-def run(units, device, console, root=ROOT):
+def run(units, device, console, root=ROOT, seed=PUBLIC_SEED):
     """Print a table for the units, or for all; returns whether everything is as it should be.
 
     Raises:
@@ -96,7 +97,7 @@ def run(units, device, console, root=ROOT):
     for unit in units or build.units(root):
         left += scaffold.to_write(unit, root)
         found = {}
-        for line in lines(unit, device, root):
+        for line in lines(unit, device, root, seed):
             found.setdefault(line.exercise, []).append(line)
         for name, tried in found.items():
             table.add_row(name, *(_count(tried, kind) for kind in ("reference", "stub", "bug", "right")))

@@ -981,6 +981,14 @@ def test_the_selftest_passes(course):
     assert pages.lines[-1] == "All is as it should be."
 
 
+def test_the_selftest_takes_other_cases_from_another_seed(monkeypatch):
+    seeds, expect = set(), verdict.expect
+    monkeypatch.setattr(verdict, "expect", lambda name, seed, device: (seeds.add(seed), expect(name, seed, device))[1])
+    done = CliRunner().invoke(cli.main, ["selftest", UNIT, "--seed", "70007"])
+    assert done.exit_code == 0
+    assert seeds == {70007}
+
+
 def test_the_selftest_says_what_is_off(course, monkeypatch):
     monkeypatch.setattr(selftest, "answers", lambda name: [lambda x: x * x] * 3)
     write_unit(course, SOURCE.replace(SOLUTION, SOLUTION.replace("x + x", "x + 1")))
