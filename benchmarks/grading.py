@@ -111,7 +111,7 @@ with tempfile.TemporaryFile() as said:
             if processes.depth(pid) > 2 and processes.pid_inside(pid) == 2:
                 with contextlib.suppress(OSError):
                     sessions[pid] = seconds(pid)
-        time.sleep(0.05)
+        time.sleep(0.1)
     wall = time.perf_counter() - began
     with contextlib.suppress(ChildProcessError):
         while True:

@@ -36,10 +36,10 @@ def status(pid, *names):
     """Fields of a process as text, "" where it is gone; one field alone, or a list of several."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
-            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            text = f"\n{file.read()}"
     except (FileNotFoundError, ProcessLookupError):
-        fields = {}
-    values = [fields.get(name, "") for name in names]
+        text = ""
+    values = [text.partition(f"\n{name}:\t")[2].partition("\n")[0] for name in names]
     return values[0] if len(values) == 1 else values
 
 
