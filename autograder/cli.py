@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -201,7 +202,11 @@ def grade(
         raise UsageError("grading needs Linux or macOS; on Windows, use WSL")
     if not scheduler:
         pool.start_server()  # gets ready while the rest is loaded
-    with without_collection():
+    with without_collection(), ThreadPoolExecutor(1) as beside:
+        from autograder.sandbox.survey import survey
+
+        if isolation != "none":
+            beside.submit(survey)
         from autograder.run import Run, check_units
         from autograder.sandbox import Limits
 
