@@ -117,7 +117,7 @@ def name_bug(exercise, rows, mistakes):
     """
     wrong = {i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast}
     best, best_rank = None, (0, 0)
-    for bug, outcomes in mistakes:
+    for bug, outcomes in mistakes if wrong else ():
         same = [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
         equal, unlike = len(same), len(wrong & outcomes.keys()) - len(same)
         contrary = sum(1 for i in outcomes if not rows[i][3])
