@@ -230,6 +230,28 @@ def test_leaving_a_rounding_error_in_x_is_named():
     assert verdict.bug == "x left modified"
 
 
+def test_an_upstream_that_is_multiplied_in_entry_by_entry_is_no_contraction():
+    def by_entry(f, x, upstream=None, h=1e-5):
+        slopes = differences_in_place(f, x, None, h)
+        whole = upstream is not None and upstream.shape == x.shape
+        return slopes * upstream if whole else differences_in_place(f, x, upstream, h)
+
+    verdict = loses_marks("numerical_gradient", by_entry)
+    assert [group for group, (got, of) in verdict.groups.items() if got < of] == ["upstream"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_slopes_of_single_precision_lose_marks(before):
+    single = lambda a: np.asarray(a, np.float32).astype(float)
+
+    def answer(f, x, upstream=None, h=1e-5):
+        if before:
+            return differences_in_place(f, single(x), upstream, h)
+        return single(differences_in_place(f, x, upstream, h))
+
+    loses_marks("numerical_gradient", answer)
+
+
 def test_five_points_are_not_central_differences():
     def stencil(f, x, upstream=None, h=1e-5):
         near, far = (differences_in_place(f, x, upstream, step) for step in (h, 2 * h))
@@ -266,6 +288,21 @@ def test_pointwise_answers_wrong_in_a_corner_lose_marks(name):
     loses_marks(f"{name}_backward", lambda dout, z: back(np.abs(dout), z))
     loses_marks(f"{name}_backward", lambda dout, z: back(dout, z).astype("float64"))
     loses_marks(f"{name}_backward", lambda dout, z: back(dout, z).sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("relu_backward", lambda dout, z: dout * (z > 0.01)),
+        ("relu_backward", lambda dout, z: dout * ((z > 0) | np.signbit(z) & (z == 0))),
+        ("softplus", lambda z: np.where(z < -5, 0, np.logaddexp(z, 0)).astype(z.dtype)),
+        ("softplus", lambda z: np.where(z > 5, z, np.logaddexp(z, 0)).astype(z.dtype)),
+        ("tanh", lambda z: np.tanh(np.clip(z, -4, 4))),
+    ],
+)
+@pytest.mark.parametrize("seed", range(20, 30))
+def test_values_close_to_a_kink_or_a_limit_come_at_every_seed(name, answer, seed):
+    assert not evaluate(name, answer, seed=seed).passed
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -345,6 +382,26 @@ def in_the_order_of_going_back(*network):
         ("numerical_gradient", slopes_backwards, "sign"),
         ("relative_error", lambda a, b: np.max(np.abs(a - b)), "not relative"),
         ("relative_error", lambda a, b: np.abs(a - b) / np.maximum(1e-12, np.abs(a) + np.abs(b)), "maximum not taken"),
+        ("relative_error", lambda a, b: np.max(np.abs(a - b) / (np.abs(a) + np.abs(b) + 1e-12)), "another floor"),
+        (
+            "relative_error",
+            lambda a, b: np.max(np.abs(a - b) / np.maximum(1e-8, np.abs(a) + np.abs(b))),
+            "another floor",
+        ),
+        ("softplus", lambda z: np.log1p(np.exp(-np.abs(z))), "what grows left out"),
+        ("softplus_backward", lambda dout, z: dout / (1 + np.exp(z)), "sign of z"),
+        (
+            "softplus_backward",
+            lambda dout, z: np.nan_to_num(dout * np.exp(z) / (1 + np.exp(z))).astype(z.dtype),
+            "nan replaced",
+        ),
+        ("tanh_backward", lambda dout, z: z * (1 - np.tanh(dout) ** 2), "dout and z swapped"),
+        ("relu", lambda z: np.minimum(z, 0), "the other half"),
+        (
+            "linear_backward",
+            lambda dout, x, w: (dout @ w.T, x.T @ dout, dout.sum(axis=0).squeeze()),
+            "axes of length 1 dropped",
+        ),
         ("mlp_backprop", in_the_order_of_going_back, "last layer first"),
     ],
 )

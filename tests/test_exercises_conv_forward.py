@@ -29,6 +29,22 @@ def own_strides(layers):
     return 1 + sum((k - 1) * (dilation or [1])[0] * stride for k, stride, *dilation in layers)
 
 
+def no_plus_one(x, w, b, stride=1, pad=0):
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    if w.shape[2] > x.shape[2] or w.shape[3] > x.shape[3]:
+        raise ValueError(f"{w.shape[2:]} does not fit into {x.shape[2:]}")
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))[:, :, ::stride, ::stride]
+    return (np.einsum("ncijuv,fcuv->nfij", windows, w) + b[:, None, None])[:, :, :-1, :-1]
+
+
+def last_stride_kept(layers):
+    field, jump = 1, 1
+    for k, stride, *dilation in layers:
+        field += (k - 1) * (dilation or [1])[0] * jump
+        jump = stride
+    return field
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "bug"),
     [
@@ -49,6 +65,28 @@ def own_strides(layers):
             lambda n, k, stride=1, pad=0, dilation=1: (n + 2 * pad - dilation * (k - 1)) // stride + 1,
             "kernel one too short",
         ),
+        (
+            "conv_fits",
+            lambda n, k, stride=1, pad=0, dilation=1: n + 2 * pad > dilation * (k - 1),
+            "only one window asked for",
+        ),
+        ("conv_fits", lambda n, k, stride=1, pad=0, dilation=1: True, "only one window asked for"),
+        (
+            "conv_fits",
+            lambda n, k, stride=1, pad=0, dilation=1: (
+                n > dilation * (k - 1) and (n - dilation * (k - 1) - 1) % stride == 0
+            ),
+            "padding ignored",
+        ),
+        (
+            "conv_params",
+            lambda c_in, c_out, k, bias=True, groups=1: (c_in // groups) * (c_out // groups) * k * k + c_out * bias,
+            "groups counted twice",
+        ),
+        ("conv_params", lambda c_in, c_out, k, bias=True, groups=1: c_out * (c_in / groups * k * k + bias), "a float"),
+        ("zero_pad", lambda x, p: np.pad(x, ((0, 0), (p, p), (p, p), (0, 0))), "channels padded"),
+        ("conv_forward", no_plus_one, "a row and a column short"),
+        ("receptive_field", last_stride_kept, "strides not multiplied"),
         ("receptive_field", forward_by_the_backward_rule, "from the wrong end"),
         ("receptive_field", own_strides, "each layer its own stride alone"),
     ],

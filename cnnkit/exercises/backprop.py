@@ -235,6 +235,7 @@ def difference_cases(rng):
     yield some("upstream", "sin(x)", (2, 2), (2, 2))
     yield some("upstream", "x @ x.T", (4, 2), (4, 4))
     yield some("upstream", "x @ x.T", (4, 2), (4, 4))
+    yield some("upstream", "x @ x.T", (3, 3), (3, 3))  # of the shape of x, and yet each output depends on a whole row
     yield some("upstream", "row sums of x**2", (3, 2), (3,))
     yield some("upstream", "every second column of x**2", (3, 4), (3, 2))
     yield some("upstream", "sum(x**2)", (2, 3), ())
@@ -321,8 +322,8 @@ class NumericalGradient:
     cases = difference_cases
     probe = difference_probe
     # A step of 1e-5 leaves an error of about 1e-10, from rounding and from the third derivative alike; a forward
-    # difference is off by 5e-6 times the second derivative.
-    double = Tolerance(relative=1e-7, absolute=1e-7, floor=1e-9)
+    # difference is off by 5e-6 times the second derivative, single precision by 3e-8 of a value.
+    double = Tolerance(relative=1e-8, absolute=1e-8, floor=1e-9)
     oracle = ref.numerical_gradient
     bugs = (
         Bug(
@@ -486,6 +487,13 @@ class RelativeError:
             (lambda a, b: _whole(a, b, torch.linalg.vector_norm), lambda a, b: _whole(a, b, lambda t: t.abs().sum())),
         ),
         Bug(
+            "another floor",
+            "Where both numbers are tiny, your denominator is another one. It is |a| + |b|, but never less than 1e-12: "
+            "the larger of the two, not their sum.",
+            lambda a, b: (_ratios(a, b, below=lambda a, b: a.abs() + b.abs() + 1e-12)).max().item(),
+            tuple(_worst(floor=floor) for floor in (1e-8, 1e-10, 1e-15)),
+        ),
+        Bug(
             "other denominator",
             "Your denominator is not |a| + |b|. With the sum of both, the result lies between 0 and 1.",
             _worst(below=lambda a, b: torch.maximum(a.abs(), b.abs())),
@@ -516,6 +524,9 @@ def point_cases(rng, backward, far):
     for dtype in ("float64", "float32"):
         for shape, (layout, readonly) in zip(SHAPES, [*layouts, ("slice", False)], strict=True):
             yield case("basics", 2 * draw(rng, shape, dtype), layout, readonly)
+    for dtype in ("float64", "float32"):  # further out than normal numbers come
+        far_out = np.array([-9, -7, -5.5, -4, 4, 5.5, 7, 9]) + rng.uniform(-0.4, 0.4, 8)
+        yield case("basics", rng.permutation(far_out).reshape(2, 4).astype(dtype))
     yield case("basics", 2 * draw(rng, (2, 3)))  # a shape that has been there before
     yield case("basics", draw(rng, (3, 5), whole=True), "slice")
     for dtype in ("float64", "float32"):
@@ -533,6 +544,7 @@ def kink_cases(rng, backward):
         for shape in ((3, 3), (2, 6)):
             z = rng.choice([-2, -1e-3, -0.0, 0.0, 1e-3, 2], shape)
             z[0], z[1, :2] = 0, (1, -1)
+            z[0, -1], z.reshape(-1)[-2:] = -0.0, (1e-3, -1e-3)
             z = z.astype(dtype)
             yield Case("zeros", (draw(rng, shape, dtype), z) if backward else (z,))
         z = np.zeros(4, dtype)
@@ -566,6 +578,24 @@ NO_DOUT_HINT = (
 )
 
 
+SWAPPED_HINT = (
+    "dout and z have changed places. z, what went in, decides the slope; dout, the gradient from above, is what gets "
+    "multiplied by it."
+)
+PAPERED_HINT = (
+    "exp has overflowed, and nan was replaced by 0 afterwards, which is not what the function gives there. Rearrange "
+    "the formula so that exp is only ever taken of numbers up to 0: then there is no nan to replace."
+)
+
+
+def swapped(backward):
+    return Bug("dout and z swapped", SWAPPED_HINT, lambda dout, z: backward(z, dout))
+
+
+def papered(formula):
+    return Bug("nan replaced", PAPERED_HINT, _native(lambda *arrays: torch.nan_to_num(formula(*arrays))))
+
+
 def no_dout(backward):
     return Bug("dout dropped", NO_DOUT_HINT, lambda dout, z: backward(np.ones_like(dout), z))
 
@@ -578,6 +608,7 @@ class Sigmoid:
     oracle = ref.sigmoid
     bugs = (
         Bug("overflow", OVERFLOW_HINT, _native(_exp_ratio)),
+        papered(_exp_ratio),
         Bug(
             "sign of z",
             "Your curve falls where it should rise: the exponent is -z, so that a large z gives 1.",
@@ -601,6 +632,7 @@ class SigmoidBackward:
     bugs = (
         Bug("z taken for the output", OUTPUT_HINT, lambda dout, z: dout * z * (1 - z)),
         no_dout(ref.sigmoid_backward),
+        swapped(ref.sigmoid_backward),
         Bug(
             "1 - sigmoid forgotten",
             "You multiplied dout by the value of the sigmoid, not by its slope. The slope is the value times one "
@@ -641,6 +673,7 @@ class Tanh:
                 _native(lambda z: (1 - torch.exp(-2 * z)) / (1 + torch.exp(-2 * z))),
             ),
         ),
+        papered(_exp_tanh),
         Bug(
             "the 2 inside forgotten",
             "A sigmoid stretched to reach from -1 to 1 is only half as steep as tanh: tanh(z) = 2 sigmoid(2z) - 1, "
@@ -664,6 +697,7 @@ class TanhBackward:
     bugs = (
         Bug("z taken for the output", OUTPUT_HINT, lambda dout, z: dout * (1 - z * z)),
         no_dout(ref.tanh_backward),
+        swapped(ref.tanh_backward),
         Bug(
             "not squared",
             "The slope is 1 minus the square of tanh(z). Without the square it would be 2 for very negative z, where "
@@ -713,6 +747,12 @@ class Relu:
             lambda z: ref.relu_backward(np.ones_like(z), z),
         ),
         Bug(
+            "the other half",
+            "You kept the negative half. ReLU lets positive values through as they are.",
+            lambda z: -ref.relu(-z),
+            (lambda z: ref.relu(-z),),
+        ),
+        Bug(
             "slope below zero",
             "You let a part of the negative values through. That is a leaky ReLU, which unit 06 is about; here they "
             "become 0.",
@@ -757,6 +797,7 @@ class ReluBackward:
             (lambda dout, z: dout * ref.relu(z),),
         ),
         no_dout(ref.relu_backward),
+        swapped(ref.relu_backward),
         Bug(
             "changes dout",
             "The result is right, but you wrote the zeros into dout itself, which someone else may still need. Make a "
@@ -779,6 +820,13 @@ class Softplus:
             "to z there. Take out the factor that grows, so that exp is only ever taken of numbers up to 0.",
             _native(lambda z: torch.log(1 + torch.exp(z))),
             (_native(lambda z: z + torch.log(1 + torch.exp(-z))),),
+        ),
+        Bug(
+            "what grows left out",
+            "log(1 + exp(-|z|)) is only what softplus has above max(0, z). It was taken by itself, or added to z, "
+            "which is not max(0, z) where z is negative.",
+            lambda z: ref.softplus(-np.abs(z)),
+            (lambda z: z + ref.softplus(-np.abs(z)),),
         ),
         Bug(
             "the kinked version",
@@ -811,7 +859,15 @@ class SoftplusBackward:
             lambda dout, z: ref.softplus_backward(dout, ref.softplus(z)),
         ),
         no_dout(ref.softplus_backward),
+        swapped(ref.softplus_backward),
         Bug("overflow", OVERFLOW_HINT, _native(lambda dout, z: dout * _exp_ratio(z))),
+        papered(lambda dout, z: dout * _exp_ratio(z)),
+        Bug(
+            "sign of z",
+            "Your slope is largest where the curve is flat: it is the sigmoid of z, not of -z, and tends to 1 for "
+            "large z.",
+            lambda dout, z: dout * ref.sigmoid(-z),
+        ),
         Bug(
             "one derivative too many",
             "You used the slope of the sigmoid. The slope of softplus is the sigmoid itself.",
@@ -947,7 +1003,7 @@ class LinearBackward:
             "You divided by the number of examples. Every example uses the same w and b, and where branches meet, "
             "gradients add up. If the loss is a mean, its own gradient brings the 1/N along in dout.",
             scaled(db=0),
-            (scaled(dw=0), scaled(dw=0, db=0), scaled(0, 0, 0)),
+            (scaled(dw=0), scaled(dx=0), scaled(dw=0, db=0), scaled(0, 0, 0)),
         ),
         Bug(
             "db summed along the wrong axis",
@@ -961,6 +1017,16 @@ class LinearBackward:
             "db.",
             lambda dout, x, w: (*ref.linear_backward(dout, x, w)[:2], dout),
             (linear_twist(lambda dx, dw, db: (dx, dw, db[None])),),
+        ),
+        Bug(
+            "axes of length 1 dropped",
+            "With a single output, input or example, a gradient has lost an axis: squeeze drops every axis of length "
+            "1. A gradient has the shape of what it belongs to.",
+            linear_twist(lambda dx, dw, db: (dx, dw, db.squeeze())),
+            (
+                linear_twist(lambda dx, dw, db: (dx, dw.squeeze(), db)),
+                linear_twist(lambda dx, dw, db: (dx.squeeze(), dw.squeeze(), db.squeeze())),
+            ),
         ),
         Bug(
             "dx and dw swapped",

@@ -219,6 +219,47 @@ class ConvFits:
             lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k, stride, pad),
         ),
         Bug(
+            "padding ignored",
+            "The pad argument has no effect: add it at both ends of the side.",
+            lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k, stride, 0, dilation),
+            (
+                lambda n, k, stride=1, pad=0, dilation=1: (
+                    _rest(n, k, pad, dilation) >= 0 and _rest(n, k, 0, dilation) % stride == 0
+                ),
+            ),
+        ),
+        Bug(
+            "only one window asked for",
+            "You asked whether there is room for a window. The last one must also end exactly where the padded side "
+            "ends: nothing may be left over when what stands beside the kernel is divided by the stride.",
+            lambda n, k, stride=1, pad=0, dilation=1: _rest(n, k, pad, dilation) >= 0,
+            (lambda n, k, stride=1, pad=0, dilation=1: True,),
+        ),
+        Bug(
+            "exact fit refused",
+            "A kernel that reaches exactly as far as the padded side has one window, and it covers everything: True.",
+            lambda n, k, stride=1, pad=0, dilation=1: (
+                shapes.conv_fits(n, k, stride, pad, dilation) and _rest(n, k, pad, dilation) > 0
+            ),
+        ),
+        Bug(
+            "kernel not taken off",
+            "You divided the whole padded side by the stride. The window's start does not travel that far: its own "
+            "reach comes off first.",
+            lambda n, k, stride=1, pad=0, dilation=1: _rest(n, k, pad, dilation) >= 0 and (n + 2 * pad) % stride == 0,
+            (lambda n, k, stride=1, pad=0, dilation=1: (n + 2 * pad) % stride == 0,),
+        ),
+        Bug(
+            "answer turned round",
+            "You say True where something is left over, and False where it fits.",
+            lambda n, k, stride=1, pad=0, dilation=1: not shapes.conv_fits(n, k, stride, pad, dilation),
+            (
+                lambda n, k, stride=1, pad=0, dilation=1: (
+                    _rest(n, k, pad, dilation) >= 0 and _rest(n, k, pad, dilation) % stride != 0
+                ),
+            ),
+        ),
+        Bug(
             "gaps counted",
             "You asked whether every pixel is seen. Only the end counts here: where the stride is larger than the "
             "kernel, the windows may leave gaps between them and still fit.",
@@ -269,7 +310,39 @@ class ConvParams:
         yield Case("groups", (6, 9, 2), {"groups": 3})
 
     oracle = shapes.conv_params
+
+    def groups_twice(c_in, c_out, k, bias=True, groups=1):
+        weights = shapes.conv_params(c_in, c_out, k, False, groups)
+        return weights // groups + c_out * bool(bias)
+
     bugs = (
+        Bug(
+            "kernel counted along one side",
+            "A kernel is k high and k wide: it has k k weights for each channel that it sees.",
+            lambda c_in, c_out, k, bias=True, groups=1: c_out * (c_in // groups * k + bool(bias)),
+        ),
+        Bug(
+            "input channels forgotten",
+            "Your filters are flat. Each looks at all the channels of its input (or of its group), with k k weights "
+            "for every one.",
+            lambda c_in, c_out, k, bias=True, groups=1: c_out * (k * k + bool(bias)),
+        ),
+        Bug(
+            "groups counted twice",
+            "You divided by the number of groups twice. Each filter sees c_in / groups channels, and there are still "
+            "c_out filters: a group has fewer of them, but all groups together have them all.",
+            groups_twice,
+        ),
+        Bug(
+            "biases divided by the groups",
+            "You divided the biases, too. However many groups there are, each of the c_out filters has a bias.",
+            lambda c_in, c_out, k, bias=True, groups=1: shapes.conv_params(c_in, c_out, k, bias) // groups,
+        ),
+        Bug(
+            "a float",
+            "Your number is right, and a float: / always gives one. A count is an int; // stays one.",
+            lambda c_in, c_out, k, bias=True, groups=1: float(shapes.conv_params(c_in, c_out, k, bias, groups)),
+        ),
         Bug(
             "biases forgotten",
             "You counted the weights alone. Each filter has one bias of its own: ten 5x5 filters over 3 channels hold "
@@ -314,6 +387,18 @@ class ZeroPad:
             "pads N and C",
             "Your zeros went around the images and the channels, too. Only height and width, the last two axes, grow.",
             lambda x, p: _padded(x, p),
+        ),
+        Bug(
+            "channels padded",
+            "You padded the channels and left the columns alone. Channels are the second axis here: height and width "
+            "are the last two.",
+            lambda x, p: _padded(x, ((0, 0), (p, p), (p, p), (0, 0))),
+        ),
+        Bug(
+            "along one axis only",
+            "Your border stands above and below, or left and right. It goes all the way round.",
+            lambda x, p: _padded(x, ((0, 0), (0, 0), (p, p), (0, 0))),
+            (lambda x, p: _padded(x, ((0, 0), (0, 0), (0, 0), (p, p))),),
         ),
         Bug(
             "one side only",
@@ -393,6 +478,11 @@ def _empty_where_nothing_fits(x, w, b, stride=1, pad=0, dilation=1):
     return ck.oracle.conv2d(x, w, b, stride, pad, dilation)
 
 
+def _last_blank(out):
+    """``out`` with zeros in its last rows and columns."""
+    return out * np.logical_and.outer(*(np.arange(side) < side - 1 for side in out.shape[2:]))
+
+
 def _zeros_on(before, after):
     """Padding by ``before`` and ``after`` widths per pad, above and below, left and right."""
 
@@ -431,10 +521,27 @@ NAIVE_BUGS = (
         lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b * x.shape[1], *a, **k),
     ),
     Bug(
+        "bias added again and again",
+        "The bias is in there several times: inside a loop it comes in anew on every round. It is added once, when the "
+        "sum over channels and kernel positions is complete.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b * 2, *a, **k),
+        (
+            lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b * (w.shape[2] * w.shape[3]), *a, **k),
+            lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b * w[0].size, *a, **k),
+        ),
+    ),
+    Bug(
         "last channel only",
         "Your output holds one channel's sum: an assignment in the loop over channels overwrites what came before. "
         "Channels are added up.",
         lambda x, w, b, *a, **k: ck.oracle.conv2d(x[:, -1:], w[:, -1:], b, *a, **k),
+    ),
+    Bug(
+        "a row and a column short",
+        "Your output lacks its last row and column. A window has one place more than it has steps: "
+        "(H + 2 pad - KH) // stride + 1 of them along the height.",
+        lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w, b, *a, **k)[:, :, :-1, :-1],
+        (lambda x, w, b, *a, **k: _last_blank(ck.oracle.conv2d(x, w, b, *a, **k)),),
     ),
     Bug(
         "stride ignored",
@@ -595,6 +702,11 @@ class Im2col:
                 lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (0, 1, 2, 3, 5, 4)),
                 lambda x, kh, kw, stride=1, pad=0: _reordered(x, kh, kw, stride, pad, (0, 2, 1, 3, 5, 4)),
             ),
+        ),
+        Bug(
+            "kh and kw swapped",
+            "Your windows lie on their side: kh is the number of their rows, kw that of their columns.",
+            lambda x, kh, kw, stride=1, pad=0: ck.oracle.im2col(x, kw, kh, stride, pad),
         ),
         Bug(
             "transposed",
@@ -790,6 +902,33 @@ class ReceptiveField:
             lambda layers: 1 + sum(shapes.receptive_field([(1, s), (k, 1, *d)]) - 1 for k, s, *d in layers),
         ),
         Bug(
+            "starts at 0",
+            "You began with 0. Before the first layer a value sees itself: 1 pixel.",
+            lambda layers: shapes.receptive_field(layers) - 1,
+        ),
+        Bug(
+            "strides not multiplied",
+            "You kept the last stride, or added the strides up. Behind two layers of stride 2, neighbours lie 4 pixels "
+            "apart: the jump is the product of the strides so far.",
+            lambda layers: _jumping(layers, lambda jump, stride: stride),
+            (
+                lambda layers: _jumping(layers, lambda jump, stride: jump + stride - 1),
+                lambda layers: _jumping(layers, lambda jump, stride: jump + stride),
+            ),
+        ),
+        Bug(
+            "dilated kernel too long",
+            "Between k taps there are k - 1 gaps, not k: the kernel spans dilation (k - 1) + 1 positions.",
+            lambda layers: shapes.receptive_field([(k * (d[0] if d else 1), s) for k, s, *d in layers]),
+        ),
+        Bug(
+            "dilation multiplied into the jump",
+            "Dilation spreads the taps of its own layer. It does not move the outputs apart: the jump grows by the "
+            "strides alone.",
+            lambda layers: shapes.receptive_field([(k, s * (d[0] if d else 1), *d) for k, s, *d in layers]),
+            (lambda layers: shapes.receptive_field([(k, s * (d[0] if d else 1)) for k, s, *d in layers]),),
+        ),
+        Bug(
             "stride ignored",
             "After a layer of stride 2, neighbouring values lie two pixels apart, so a later kernel reaches twice as "
             "far: keep the jump, the product of the strides so far.",
@@ -801,6 +940,15 @@ class ReceptiveField:
             lambda layers: shapes.receptive_field([layer[:2] for layer in layers]),
         ),
     )
+
+
+def _jumping(layers, after):
+    """The receptive field where ``after(jump, stride)`` takes a layer's jump to the next one's."""
+    field = jump = 1
+    for k, stride, *dilation in layers:
+        field += (k - 1) * (dilation or [1])[0] * jump
+        jump = after(jump, stride)
+    return field
 
 
 def _shifted(layers):
