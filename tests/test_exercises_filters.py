@@ -290,3 +290,33 @@ def test_an_error_measured_on_the_first_image_or_channel_only_loses_marks():
     for sloppy in (0.0, 1.0, float("nan")):
         verdict = loses("equivariance_error", lambda layer, x, dy, dx, sloppy=sloppy: sloppy)
         assert verdict.score == 0
+
+
+def through_numpys_fft(image, kernel, take, more=0):
+    shape = [n + k - 1 + more for n, k in zip(image.shape, kernel.shape, strict=True)]
+    return take(np.fft.ifft2(np.fft.fft2(image, shape) * np.fft.fft2(kernel, shape))).astype(image.dtype)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("convolve2d", lambda image, kernel: oracle.convolve2d(image, kernel)[:-1, :-1], "a row and a column short"),
+        ("fft_convolve2d", lambda image, kernel: through_numpys_fft(image, kernel, np.abs), "absolute value"),
+        ("fft_convolve2d", lambda image, kernel: through_numpys_fft(image, kernel, np.real, 1), "not cut to size"),
+        (
+            "match_template",
+            lambda image, template: oracle.match_template(image, template[::-1, ::-1]),
+            "template turned or transposed",
+        ),
+        (
+            "equivariance_error",
+            lambda layer, x, dy, dx: abs(
+                layer(np.roll(x, (dy, dx), (1, 2))) - np.roll(layer(x), (dy, dx), (1, 2))
+            ).max(),
+            "rolled along the wrong axes",
+        ),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
+    assert evaluate(name, answer, seed=seed).bug == bug

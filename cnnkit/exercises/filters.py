@@ -251,6 +251,12 @@ class Convolve2d:
             lambda image, kernel: ck.oracle.convolve2d(image, kernel, full=True),
             (lambda image, kernel: ck.oracle.convolve2d(_framed(image, kernel), kernel),),
         ),
+        Bug(
+            "a row and a column short",
+            TOO_SHORT,
+            lambda image, kernel: _cut(ck.oracle.convolve2d(image, kernel), 1, 1),
+            (lambda image, kernel: _blank(ck.oracle.convolve2d(image, kernel), 1, 1),),
+        ),
         not_refused(lambda image, kernel: ck.oracle.convolve2d(image, kernel)),
     )
 
@@ -312,6 +318,12 @@ class Sobel:
             "its columns. It is large on vertical edges.",
             _swapped,
             (lambda image: tuple(-g if i < 2 else g for i, g in enumerate(_swapped(image))),),
+        ),
+        Bug(
+            "slopes made positive",
+            "Your slopes have lost their sign. A picture of them may show the absolute value; the slope itself is "
+            "negative where it gets darker to the right, or downwards.",
+            lambda image: (*(abs(slope) for slope in ck.oracle.sobel(image)[:2]), ck.oracle.sobel(image)[2]),
         ),
         Bug(
             "|gx| + |gy|",
@@ -520,6 +532,13 @@ def _score(image, template, window_mean=True, template_mean=True, by_window=True
     return score.reshape(_room(image, template)).astype(image.dtype)
 
 
+def _standardised_once(image, template):
+    """Mean and deviation of the whole picture for each of its windows."""
+    raw = _score(image, template, window_mean="all", by_window=False)
+    length = image.std(dtype=np.float64) * np.sqrt(template.size)
+    return (raw / length).astype(image.dtype) if length else raw
+
+
 def _not_rooted(image, template):
     raw = _score(image, template, by_window=False, by_template=False)
     right = ck.oracle.match_template(image, template)
@@ -563,10 +582,18 @@ class MatchTemplate:
             ),
         ),
         Bug(
+            "template turned or transposed",
+            "Your template lies on the picture turned by 180 degrees, or on its side. It is a correlation that is "
+            "wanted: template[0, 0] meets the upper left pixel of the window. (signal.convolve2d would turn it.)",
+            lambda image, template: ck.oracle.match_template(image, _half(template)),
+            (lambda image, template: ck.oracle.match_template(image, template.T),),
+        ),
+        Bug(
             "mean of the whole picture",
             "You subtracted one mean from the whole picture. Each window has a mean of its own, and it is that one "
             "which makes the score blind to how bright the window is.",
             lambda image, template: _score(image, template, window_mean="all"),
+            (_standardised_once,),
         ),
         Bug(
             "not normalised",
@@ -694,6 +721,12 @@ def _centre(image, kernel):
     return full[top : top + image.shape[0], left : left + image.shape[1]]
 
 
+def _power_of_two(image, kernel):
+    """The full convolution among the zeros of a transform whose sides are powers of two."""
+    full = ck.oracle.convolve2d(image, kernel, full=True)
+    return np.pad(full, [(0, (1 << (side - 1).bit_length()) - side) for side in full.shape])
+
+
 def _even_width(image, kernel):
     """What comes of a half spectrum when the inverse is not told the width: it takes the next even one."""
     spectrum = torch.fft.rfft2(torch.from_numpy(ck.oracle.convolve2d(image, kernel, full=True)))
@@ -727,6 +760,19 @@ class FftConvolve2d:
                 np.result_type(image.dtype, np.complex64)
             ),
             (lambda image, kernel: ck.oracle.convolve2d(image, kernel, full=True).astype(np.complex128),),
+        ),
+        Bug(
+            "absolute value",
+            "All your values are positive. What the inverse transform leaves in the imaginary parts is rounding: take "
+            "the real part; the absolute value of a complex number loses its sign.",
+            lambda image, kernel: abs(ck.oracle.convolve2d(image, kernel, full=True)),
+        ),
+        Bug(
+            "not cut to size",
+            "The numbers are right, and zeros stand below and to the right of them. A transform may be larger than the "
+            "output, but then cut it: H + KH - 1 by W + KW - 1.",
+            lambda image, kernel: np.pad(ck.oracle.convolve2d(image, kernel, full=True), (0, 1)),
+            (_power_of_two,),
         ),
         Bug(
             "correlation",
@@ -863,8 +909,8 @@ class EquivarianceError:
         ),
         Bug(
             "rolled twice",
-            "You shift the input and the output of the same call. One side is layer(roll(x)), the other "
-            "roll(layer(x)).",
+            "The two shifts add up: they are on the input and the output of the same call, or input and output go "
+            "opposite ways. One side is layer(roll(x)), the other roll(layer(x)), both by (dy, dx).",
             _gap(lambda layer, x, roll: float(abs(roll(layer(roll(x))) - layer(x)).max())),
         ),
         Bug(
@@ -874,8 +920,9 @@ class EquivarianceError:
         ),
         Bug(
             "rolled along the wrong axes",
-            "You shift images and channels. In (N, C, H, W) the picture lies in the last two axes.",
+            "You shift images or channels. In (N, C, H, W) the picture lies in the last two axes.",
             _gap(lambda layer, x, roll: float(abs(layer(roll(x)) - roll(layer(x))).max()), axes=(0, 1)),
+            (_gap(lambda layer, x, roll: float(abs(layer(roll(x)) - roll(layer(x))).max()), axes=(1, 2)),),
         ),
         Bug(
             "no absolute value",
