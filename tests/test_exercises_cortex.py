@@ -313,3 +313,41 @@ def test_a_mistake_costs_the_points_of_its_group_only():
         [answer] = [b.answer for b in get(name).bugs if b.name == bug]
         verdict = evaluate(name, answer, seed=3)
         assert sorted(group for group, (got, _) in verdict.groups.items() if not got) == groups, name
+
+
+def steps_up_only(w, x, d, lr):
+    return w + lr * max(0, d - (1 if w @ x >= 0 else 0)) * x
+
+
+def wave_without_mean(size, theta, wavelength, phase=0.0, sigma=None, gamma=0.5):
+    sigma = 0.56 * wavelength if sigma is None else sigma
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    u, v = x * np.cos(theta) + y * np.sin(theta), y * np.cos(theta) - x * np.sin(theta)
+    wave = np.cos(2 * np.pi * u / wavelength + phase)
+    return np.exp(-(u**2 + (gamma * v) ** 2) / (2 * sigma**2)) * (wave - wave.mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("perceptron_step", steps_up_only, "one kind of mistake only"),
+        ("perceptron_step", lambda w, x, d, lr: w + int(lr) * (d - (w @ x >= 0)) * x, "no step where one is due"),
+        ("adaline_step", lambda w, x, d, lr: w + lr * abs(d - w @ x) * x, "sign of the difference lost"),
+        ("gabor", wave_without_mean, "mean not removed"),
+        ("simple_cell", lambda patch, rf: float(np.maximum(patch * rf, 0).sum()), "rectified before the sum"),
+        ("complex_cell", lambda patch, even, odd: np.sum((patch * even) ** 2 + (patch * odd) ** 2), "pixels squared"),
+        ("connection_counts", lambda n_in, n_hidden, k: (n_in * n_hidden, k * k * n_hidden, k * k), "k squared"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
+    verdict = evaluate(name, answer, seed=seed)
+    assert not verdict.passed
+    assert verdict.bug == bug
+
+
+def test_a_dtype_is_called_the_inputs_only_where_it_is():
+    single = evaluate("gabor", lambda *args, **kw: oracle.gabor(*args, **kw).astype("float32"))
+    assert single.message == "result should be float64; it is float32."
+    double = evaluate("tuning_curve", lambda rf, stimuli: oracle.tuning_curve(rf, stimuli).astype("float64"))
+    assert double.message == "result should be float32, as the input is; it is float64."

@@ -51,6 +51,26 @@ def without_first(rule):
     return lambda w, x, d, lr: np.append(w[:1], rule(w, x, d, lr)[1:])
 
 
+def always_along(rule):
+    """As if the difference of wanted and got were always positive."""
+
+    def answer(w, x, d, lr):
+        new = rule(w, x, d, lr)
+        return new if np.vdot(new - w, x) >= 0 else rule(w, x, d, -lr)
+
+    return answer
+
+
+def one_way(rule, sign):
+    """Moves only where the difference of wanted and got has that sign."""
+
+    def answer(w, x, d, lr):
+        new = rule(w, x, d, lr)
+        return new if sign * np.vdot(new - w, x) >= 0 else w.copy()
+
+    return answer
+
+
 def learning_bugs(rule):
     """What goes wrong in either rule."""
     return (
@@ -66,6 +86,25 @@ def learning_bugs(rule):
             "happens to be always 1: the rule treats all entries alike.",
             without_last(rule),
             (without_first(rule),),
+        ),
+        Bug(
+            "sign of the difference lost",
+            "Your weights always move along x. Where the unit gave too much (y above d), they have to move the other "
+            "way: the difference d - y keeps its sign.",
+            always_along(rule),
+        ),
+        Bug(
+            "one kind of mistake only",
+            "Your weights move when the unit gave too little and never when it gave too much, or the other way round. "
+            "Both are mistakes to learn from: multiply x by the difference d - y itself.",
+            one_way(rule, 1),
+            (one_way(rule, -1),),
+        ),
+        Bug(
+            "no step where one is due",
+            "In some cases at least your weights come back as they were, and the unit is wrong. Find where the step "
+            "gets lost: in an int(), in a condition, in an output that is cut off.",
+            lambda w, x, d, lr: w.copy(),
         ),
         Bug(
             "learning rate forgotten",
@@ -213,6 +252,32 @@ def off_centre(size, theta, wavelength, *rest, **named):
     return field - field.mean()
 
 
+def off_centre_when_even(size, theta, wavelength, *rest, **named):
+    """As if the origin were at (size - 1) // 2."""
+    side = size + 1 - size % 2
+    field = gabor(side, theta, wavelength, *rest, **named, zero_mean=False)[side - size :, side - size :]
+    return field - field.mean()
+
+
+def wave_mean_removed(size, theta, wavelength, phase=0.0, sigma=None, gamma=0.5):
+    """The mean taken from the wave before the Gaussian is laid over it."""
+    sigma = 0.56 * wavelength if sigma is None else sigma
+    wave = gabor(size, theta, wavelength, phase, 1e9, gamma, zero_mean=False)
+    return gabor(size, theta, wavelength, phase, sigma, gamma, zero_mean=False) - wave.mean() * gabor(
+        size, theta, 1e12, 0.0, sigma, gamma, zero_mean=False
+    )
+
+
+def with_wave(change):
+    """gabor with another wave under the same Gaussian."""
+
+    def answer(size, theta, wavelength, phase=0.0, sigma=None, gamma=0.5):
+        sigma = 0.56 * wavelength if sigma is None else sigma
+        return gabor(size, theta, change(wavelength), phase, sigma, gamma)
+
+    return answer
+
+
 def with_sigma(change):
     """gabor with its sigma, given or not, put through ``change``."""
 
@@ -296,6 +361,29 @@ class Gabor:
             "The values of your filter do not add up to 0, so even light would drive the cell. Subtract the mean of "
             "the whole array, last of all.",
             lambda *args, **named: gabor(*args, **named, zero_mean=False),
+            (wave_mean_removed,),
+        ),
+        Bug(
+            "wavelength",
+            "Your stripes have another width. One whole wave, 2 pi of the cosine's argument, is as long as the "
+            "wavelength: 2 pi u / wavelength.",
+            with_wave(lambda wavelength: 2 * wavelength),
+            (with_wave(lambda wavelength: math.tau * wavelength), with_wave(lambda wavelength: 1 / wavelength)),
+        ),
+        Bug(
+            "sine for cosine",
+            "Your filter is odd where it should be even. With a phase of 0 the wave is a cosine, brightest in the "
+            "middle.",
+            lambda size, theta, wavelength, phase=0.0, *rest, **named: gabor(
+                size, theta, wavelength, phase - math.pi / 2, *rest, **named
+            ),
+        ),
+        Bug(
+            "gamma divides",
+            "v was divided by gamma. It is multiplied: the smaller gamma, the longer the Gaussian along v.",
+            lambda size, theta, wavelength, phase=0.0, sigma=None, gamma=0.5: gabor(
+                size, theta, wavelength, phase, sigma, 1 / gamma
+            ),
         ),
         Bug(
             "gamma not squared",
@@ -349,9 +437,10 @@ class Gabor:
         ),
         Bug(
             "origin beside the centre",
-            "Your filter is right for odd sizes and half a pixel off for even ones. The origin lies in the middle, at "
+            "Your filter is half a pixel off, for even sizes at least. The origin lies in the middle, at "
             "(size - 1) / 2; for an even size that is between two pixels.",
             off_centre,
+            (off_centre_when_even, lambda size, *rest, **named: (off_centre, gabor)[size % 2](size, *rest, **named)),
         ),
         Bug(
             "normalised",
@@ -361,6 +450,7 @@ class Gabor:
             (
                 lambda *args, **named: gabor(*args, **named) / np.abs(gabor(*args, **named)).max(),
                 lambda *args, **named: gabor(*args, **named) / np.abs(gabor(*args, **named)).sum(),
+                lambda *args, **named: gabor(*args, **named) / gabor(*args, **named).std(),
             ),
         ),
     )
@@ -437,6 +527,26 @@ class SimpleCell:
             lambda patch, rf: abs(drive(patch, rf)),
         ),
         Bug(
+            "the other half",
+            "You kept what is below 0. The cell fires where its dot product is positive, and is silent otherwise.",
+            lambda patch, rf: min(0.0, drive(patch, rf)),
+            (lambda patch, rf: max(0.0, -drive(patch, rf)),),
+        ),
+        Bug(
+            "rectified before the sum",
+            "You rectified each product, or the patch, and added up what was left. Dark on the wrong side must count "
+            "against light on the right one: add first, rectify the sum.",
+            lambda patch, rf: float((patch.astype(np.float64) * rf).clip(0).sum()),
+            (lambda patch, rf: max(0.0, drive(patch.clip(0), rf)),),
+        ),
+        Bug(
+            "divided by a length",
+            "You divided by the length of the field, or of the patch as well. The dot product stays as it is: a "
+            "stronger contrast is a stronger response.",
+            lambda patch, rf: max(0.0, drive(patch, rf)) / np.linalg.norm(rf),
+            (lambda patch, rf: max(0.0, drive(patch, rf)) / (np.linalg.norm(rf) * np.linalg.norm(patch) or 1.0),),
+        ),
+        Bug(
             "mean for the sum",
             "Your response is divided by the number of pixels. A dot product adds the products up.",
             lambda patch, rf: max(0.0, drive(patch, rf)) / patch.size,
@@ -508,6 +618,12 @@ class TuningCurve:
             (per_total, per_pixel, per_length),
         ),
         Bug(
+            "rectified before the sum",
+            "You rectified each product and added up what was left. Dark on the wrong side must count against light on "
+            "the right one: add first, rectify the sum.",
+            lambda rf, stimuli: (stimuli.astype(np.float64) * rf).clip(0).sum((1, 2)).astype(stimuli.dtype),
+        ),
+        Bug(
             "absolute value",
             "Your cell answers the exact opposite of what it wants as loudly as the real thing. Responses below 0 "
             "become 0; their sign is not dropped.",
@@ -551,6 +667,14 @@ class ComplexCell:
             "sum, then square",
             "You squared the sum. The squares are taken first, each on its own, and then added.",
             lambda patch, even, odd: (drive(patch, even) + drive(patch, odd)) ** 2,
+        ),
+        Bug(
+            "pixels squared",
+            "You squared pixel by pixel. Each field gives one number, its dot product with the patch; that number is "
+            "squared.",
+            lambda patch, even, odd: float(
+                ((patch.astype(np.float64) * even) ** 2 + (patch.astype(np.float64) * odd) ** 2).sum()
+            ),
         ),
         Bug(
             "one phase only",
@@ -721,6 +845,12 @@ class ConnectionCounts:
             "other order",
             "The three counts are right and stand in another order: fully connected, local, shared.",
             lambda n_in, n_hidden, k: (k, n_hidden * k, n_hidden * n_in),
+            (lambda n_in, n_hidden, k: (n_hidden * n_in, k, n_hidden * k),),
+        ),
+        Bug(
+            "k squared",
+            "k is the number of inputs that a unit sees, all of them: a window of 3 by 3 pixels comes as k = 9.",
+            lambda n_in, n_hidden, k: (n_hidden * n_in, n_hidden * k * k, k * k),
         ),
     )
 
@@ -815,6 +945,12 @@ class SLayer:
             lambda x, templates, threshold: s_layer(x, templates[:, ::-1, ::-1], threshold),
         ),
         Bug(
+            "templates transposed",
+            "Rows and columns of your templates are swapped: templates[f, k, l] belongs to row k and column l of the "
+            "window.",
+            lambda x, templates, threshold: s_layer(x, templates.swapaxes(1, 2), threshold),
+        ),
+        Bug(
             "maps last",
             "Your maps stand along the last axis. The result is (F, OH, OW): one whole map after the other.",
             lambda x, templates, threshold: np.moveaxis(s_layer(x, templates, threshold), 0, -1),
@@ -866,9 +1002,9 @@ class CLayer:
         top, left = s.shape[1] % size, s.shape[2] % size
         return c_layer(s[:, top:, left:], size)
 
-    def tail_kept(s, size):
+    def tail_kept(s, size, fill=-np.inf):
         rows, columns = -s.shape[1] % size, -s.shape[2] % size
-        return c_layer(np.pad(s, ((0, 0), (0, rows), (0, columns)), constant_values=-np.inf), size)
+        return c_layer(np.pad(s, ((0, 0), (0, rows), (0, columns)), constant_values=fill), size)
 
     bugs = (
         Bug(
@@ -903,6 +1039,7 @@ class CLayer:
             "You made blocks of what is left over at the right or the lower edge. Only whole blocks count; the rest is "
             "dropped.",
             tail_kept,
+            (lambda s, size, tail_kept=tail_kept: tail_kept(s, size, fill=0),),
         ),
         Bug(
             "tail dropped at the wrong end",

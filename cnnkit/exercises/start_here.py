@@ -24,5 +24,6 @@ class Practice:
             "You multiplied x by itself. Doubling is multiplying by two: for 3 that gives 6, and 3 * 3 is 9.",
             lambda x: x * x,
         ),
+        Bug("two added", "You added two. Doubling is multiplying by two: 3 becomes 6, not 5.", lambda x: x + 2),
         Bug("returned as it was", "x came back as it went in. Multiply it by two on the way.", lambda x: x),
     )
