@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnkit import evaluate
+from cnnkit import evaluate, oracle
 
 
 def one_pixel_further(x, w, b, stride=1, pad=0, dilation=1):
@@ -85,6 +85,18 @@ def last_stride_kept(layers):
         ),
         ("conv_params", lambda c_in, c_out, k, bias=True, groups=1: c_out * (c_in / groups * k * k + bias), "a float"),
         ("zero_pad", lambda x, p: np.pad(x, ((0, 0), (p, p), (p, p), (0, 0))), "channels padded"),
+        (
+            "conv_forward",
+            lambda x, w, b, stride=1, pad=0: oracle.conv2d(x, w.reshape(-1, len(w)).T.reshape(w.shape), b, stride, pad),
+            "filters torn apart",
+        ),
+        (
+            "conv_forward_naive",
+            lambda x, w, b, stride=1, pad=0, dilation=1: one_pixel_further(x[:, :1], w[:, :1], b, 1, pad, dilation)[
+                ..., ::stride, ::stride
+            ],
+            "last channel only",
+        ),
         ("conv_forward", no_plus_one, "a row and a column short"),
         ("receptive_field", last_stride_kept, "strides not multiplied"),
         ("receptive_field", forward_by_the_backward_rule, "from the wrong end"),

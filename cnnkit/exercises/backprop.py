@@ -1230,6 +1230,12 @@ class MlpBackprop:
             bent(bend_fed),
         ),
         Bug(
+            "biases first",
+            "The gradients of the biases stand before those of the weights, as in Nielsen's own code. Here the weights "
+            "come first.",
+            lambda *network: ref.mlp_backprop(*network)[::-1],
+        ),
+        Bug(
             "last layer first",
             "The lists are the wrong way round: they were filled going backwards. Turn them round in the end, or write "
             "each gradient to its own layer's place.",

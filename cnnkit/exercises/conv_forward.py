@@ -532,9 +532,10 @@ NAIVE_BUGS = (
     ),
     Bug(
         "last channel only",
-        "Your output holds one channel's sum: an assignment in the loop over channels overwrites what came before. "
-        "Channels are added up.",
+        "Your output holds one channel's sum: an assignment in the loop over channels overwrites what came before, or "
+        "an index stays at 0. Channels are added up.",
         lambda x, w, b, *a, **k: ck.oracle.conv2d(x[:, -1:], w[:, -1:], b, *a, **k),
+        (lambda x, w, b, *a, **k: ck.oracle.conv2d(x[:, :1], w[:, :1], b, *a, **k),),
     ),
     Bug(
         "a row and a column short",
@@ -586,11 +587,6 @@ NAIVE_BUGS = (
         "padding forgotten",
         "The pad argument has no effect: the window never leaves the image.",
         lambda x, w, b, stride=1, pad=0, dilation=1: ck.oracle.conv2d(x, w, b, stride, 0, dilation),
-    ),
-    Bug(
-        "stride ignored",
-        "The stride argument has no effect: your window moves by one pixel at a time.",
-        lambda x, w, b, stride=1, pad=0, dilation=1: ck.oracle.conv2d(x, w, b, 1, pad, dilation),
     ),
 )
 
@@ -754,6 +750,12 @@ class ConvForward:
     window = conv_window
     bugs = (
         *NAIVE_BUGS,
+        Bug(
+            "filters torn apart",
+            "A row of your matrix of filters holds entries of several filters. Filter f is row f of w.reshape(F, -1); "
+            "a reshape to (-1, F) goes through w in the same order and cannot transpose it.",
+            lambda x, w, b, *a, **k: ck.oracle.conv2d(x, w.reshape(-1, len(w)).T.reshape(w.shape), b, *a, **k),
+        ),
         Bug(
             "output not moved back to NCHW",
             "Your numbers are right and stand in the wrong places. The product is (F, N OH OW): split its columns into "
