@@ -117,7 +117,8 @@ def name_bug(exercise, rows, mistakes):
 
     It is the one that equals the answer on most of its wrong cases: on two at least, since one may be an accident, or
     on the only one in which either is wrong. Nor is it one that has little in common with the answer: where the two are
-    wrong in different ways four times as often as in the same.
+    wrong in different ways four times as often as in the same, where it leaves five of six failures unexplained, or
+    where it explains some only and is wrong twice as often in cases that the answer gets right.
 
     Args:
         exercise: its specification.
@@ -130,7 +131,8 @@ def name_bug(exercise, rows, mistakes):
         same = [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
         equal, unlike = len(same), len(wrong & outcomes.keys()) - len(same)
         contrary = sum(1 for i in outcomes if not rows[i][3])
-        by_accident = unlike > 4 * equal or (equal == 1 and (len(wrong) > 1 or contrary > 0))
+        by_accident = unlike > 4 * equal or 6 * equal < len(wrong) or (contrary > 2 * equal and equal < len(wrong))
+        by_accident |= equal == 1 and (len(wrong) > 1 or contrary > 0)
         if not any(_is_telling(rows[i][1].value) for i in same):
             # Numbers and booleans agree by accident: there a bug must explain a fair part of the failures.
             by_accident |= 3 * equal < len(wrong) or contrary > equal

@@ -338,3 +338,35 @@ def test_loops_over_single_elements_fail_the_large_case_and_hear_why(name, loops
     lost = {group for group, (got, of) in verdict.groups.items() if got < of}
     assert lost == {"large"}
     assert re.search(r"too slow: on .*\(32, 32, 40, 48\).*Loop over the few kernel positions", verdict.message)
+
+
+def windows_from_the_end(x, dout, kh, kw, stride=1, pad=0):
+    """Windows that are counted from the lower right corner, so that the tail lies in front."""
+    x = oracle.zero_pad(x, pad)
+    tail = [(n - k) % stride for n, k in zip(x.shape[2:], (kh, kw), strict=True)]
+    return oracle.conv_backward_w(x[:, :, tail[0] :, tail[1] :], dout, kh, kw, stride)
+
+
+def square_ring(dout, w, x_shape, stride=1, pad=0):
+    """The full convolution by hand, with kh - 1 zeros on the left and right, too."""
+    kh = w.shape[2]
+    wide = np.pad(oracle.insert_zeros(dout, stride), ((0, 0), (0, 0), (kh - 1, kh - 1), (kh - 1, kh - 1)))
+    dx = np.zeros((*x_shape[:2], *(n + 2 * pad + kh for n in x_shape[2:])), dout.dtype)
+    full = oracle.conv2d(wide, w[:, :, ::-1, ::-1].swapaxes(0, 1))[:, :, : dx.shape[2], : dx.shape[3]]
+    dx[:, :, : full.shape[2], : full.shape[3]] = full
+    return dx[:, :, pad : pad + x_shape[2], pad : pad + x_shape[3]]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("conv_backward_b", lambda dout: dout.sum((0, 2, 3)).squeeze(), "axis lost where F is 1"),
+        ("conv_backward_w", windows_from_the_end, None),
+        ("conv_backward_x", square_ring, "one ring for both sides"),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 12])
+def test_what_students_commonly_get_wrong_is_named_and_nothing_else(name, answer, bug, seed):
+    verdict = evaluate(name, answer, seed=seed)
+    assert not verdict.passed
+    assert verdict.bug == bug

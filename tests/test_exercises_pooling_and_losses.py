@@ -486,3 +486,43 @@ def entropy(loss):
 def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
     with np.errstate(all="ignore"):
         assert evaluate(name, answer, seed=seed).bug == bug
+
+
+# What an answer is told
+
+
+def hinge(scores, y, margin=1.0, of_rivals=lambda terms: terms.sum(1)):
+    """A loss made of other terms, or of other margins, with the right gradient."""
+    rows = np.arange(len(y))
+    terms = np.maximum(0, scores - scores[rows, y][:, None] + margin)
+    terms[rows, y] = 0
+    return of_rivals(terms).mean(), oracle.svm_loss(scores, y)[1]
+
+
+def mean_of_what_is_not_zero(x, size, stride):
+    counts = oracle.avg_pool((x != 0).astype(x.dtype), size, stride)
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(oracle.avg_pool(x, size, stride) / counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("max_pool_forward", lambda x, size, stride: -oracle.max_pool(-x, size, stride), "smallest for largest"),
+        (
+            "avg_pool_forward",
+            lambda x, size, stride: oracle.avg_pool(x, min(stride, *x.shape[2:]), stride),
+            "stride taken for size",
+        ),
+        ("avg_pool_forward", mean_of_what_is_not_zero, None),
+        ("maxout", lambda z, pieces: np.maximum(z[:, ::pieces], z[:, 1::pieces]), "two pieces always"),
+        ("softmax", lambda scores: np.nan_to_num(np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)), "no shift"),
+        ("svm_loss", lambda *a, **k: hinge(*a, **k, of_rivals=lambda terms: terms.max(1)), "largest violation only"),
+        ("svm_loss", lambda scores, y, margin=1.0: oracle.svm_loss(scores, y, 2 * margin), None),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 12])
+def test_what_students_commonly_get_wrong_is_named_and_nothing_else(name, answer, bug, seed):
+    verdict = evaluate(name, answer, seed=seed)
+    assert not verdict.passed
+    assert verdict.bug == bug

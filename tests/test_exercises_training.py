@@ -498,6 +498,43 @@ def heavy(velocity, move):
     return answer
 
 
+def started_at(first, move=lambda w, v, lr: w + v):
+    """A student's momentum step whose velocity is ``first(g, lr)`` before the first step."""
+
+    def answer(w, grad, state, lr, beta=0.9, weight_decay=0.0):
+        g = grad + weight_decay * w
+        v = beta * state.get("v", first(g, lr)) - lr * g
+        return move(w, v, lr), {"v": v}
+
+    return answer
+
+
+def spares_biases(w, grad, state, lr, weight_decay=0.0):
+    return w - lr * (grad + weight_decay * w * (w.ndim > 1)), state
+
+
+def keeps_what_it_corrected(w, grad, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+    g, t = grad + weight_decay * w, state.get("t", 0) + 1
+    m = (beta1 * state.get("m", 0) + (1 - beta1) * g) / (1 - beta1**t)
+    v = (beta2 * state.get("v", 0) + (1 - beta2) * g**2) / (1 - beta2**t)
+    return w - lr * m / (np.sqrt(v) + eps), {"m": m, "v": v, "t": t}
+
+
+def divides_by_the_old_root(w, grad, state, lr=0.001, rho=0.9, eps=1e-8, weight_decay=0.0):
+    g, old = grad + weight_decay * w, state.get("E", np.zeros_like(w))
+    return w - lr * g / (np.sqrt(old) + eps), {"E": rho * old + (1 - rho) * g**2}
+
+
+def asks_for_a_gain(dev_losses, patience):
+    best = 0
+    for epoch, loss in enumerate(dev_losses):
+        if loss < dev_losses[best] - 1e-6:
+            best = epoch
+        elif epoch - best >= patience:
+            break
+    return best
+
+
 def never_set_back(dev_losses, patience):
     best = worse = 0
     for epoch, loss in enumerate(dev_losses):
@@ -527,7 +564,13 @@ def never_set_back(dev_losses, patience):
             heavy(lambda v, g, lr, beta: beta * v - lr * g, lambda w, old, new: w + old),
             "velocity of the step before",
         ),
+        ("momentum_step", started_at(lambda g, lr: g), "velocity starts at the gradient"),
+        ("momentum_step", started_at(lambda g, lr: -lr * g), "velocity starts at the gradient"),
+        ("sgd_step", spares_biases, "no decay for vectors"),
+        ("adam_step", keeps_what_it_corrected, "corrected averages kept"),
+        ("rmsprop_step", divides_by_the_old_root, "root of the average before"),
         ("early_stop", never_set_back, "count not begun anew"),
+        ("early_stop", asks_for_a_gain, "a small gain does not count"),
     ],
 )
 @pytest.mark.parametrize("seed", [0, 11])

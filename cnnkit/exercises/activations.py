@@ -687,6 +687,12 @@ class Maxout:
             lambda z, pieces: ck.oracle.maxout(z, z.shape[1] // pieces),
         ),
         Bug(
+            "two pieces always",
+            "You compare two pieces, however many there are. `pieces` columns go into each unit.",
+            lambda z, pieces: ck.oracle.maxout(z, 2),
+            (lambda z, pieces: z.reshape(len(z), -1, pieces)[:, :, :2].max(2),),
+        ),
+        Bug(
             "starts the maximum at 0",
             "Where all pieces are negative you answer 0. Maxout has no zero of its own: it is the largest piece, "
             "whatever its sign.",

@@ -137,6 +137,11 @@ def by_running_in_training(x, gamma, beta, running_mean, running_var, train, mom
     return out, *ref.batchnorm2d(x, gamma, beta, running_mean, running_var, train, momentum, eps)[1:]
 
 
+def by_renewed_in_training(x, gamma, beta, running_mean, running_var, train, momentum=0.1, eps=1e-5):
+    _, mean, var = ref.batchnorm2d(x, gamma, beta, running_mean, running_var, train, momentum, eps)
+    return ref.batchnorm2d(x, gamma, beta, mean, var, False, momentum, eps)
+
+
 def updates_in_place(x, gamma, beta, running_mean, running_var, train, momentum=0.1, eps=1e-5):
     out, mean, var = ref.batchnorm2d(x, gamma, beta, running_mean, running_var, train, momentum, eps)
     running_mean[...], running_var[...] = mean, var
@@ -244,6 +249,22 @@ class Batchnorm2dForward:
             "running statistics in training",
             "In training you normalise by the running statistics. Take the batch's own; the others are for later.",
             by_running_in_training,
+            (by_renewed_in_training,),
+        ),
+        Bug(
+            "momentum ignored",
+            "The running statistics move by a tenth of the way, whatever momentum says.",
+            forward_with(statistics=lambda m, v, u, rm, rv, momentum: (rm + 0.1 * (m - rm), rv + 0.1 * (u - rv))),
+        ),
+        Bug(
+            "gamma and beta swapped",
+            "gamma scales and beta shifts: gamma * normalised + beta.",
+            lambda x, gamma, beta, *args, **how: ref.batchnorm2d(x, beta, gamma, *args, **how),
+        ),
+        Bug(
+            "eps left out",
+            "eps is missing under the root: sqrt(var + eps). It matters where the variance is small.",
+            forward_with(normalised(below=lambda var, eps: var.sqrt())),
         ),
         Bug(
             "arguments updated in place",
@@ -373,7 +394,20 @@ class Batchnorm2dBackward:
         ),
         Bug(
             "dgamma of x as it is",
-            "gamma multiplies the normalised values, so dgamma is the sum of dout times these, not times x.",
+            "gamma multiplies the normalised values, so dgamma is the sum of dout times these, not times x, nor times "
+            "x minus its mean.",
             with_parts(dgamma=lambda dgamma, dout, x, gamma: (dout * x).sum((0, 2, 3)).astype(x.dtype)),
+            (
+                with_parts(
+                    dgamma=lambda dgamma, dout, x, gamma: (
+                        (dout * (x - x.mean((0, 2, 3), keepdims=True))).sum((0, 2, 3)).astype(x.dtype)
+                    )
+                ),
+            ),
+        ),
+        Bug(
+            "dgamma and dbeta swapped",
+            "Your three arrays are returned in another order: dx, dgamma, dbeta.",
+            lambda *args, **how: tuple(ref.batchnorm2d_backward(*args, **how)[part] for part in (0, 2, 1)),
         ),
     )

@@ -135,6 +135,12 @@ BUGS_B = (
         lambda dout: _db(dout)[None],
         (lambda dout: _db(dout)[:, None], lambda dout: _db(dout)[None, :, None, None]),
     ),
+    Bug(
+        "axis lost where F is 1",
+        "With a single filter your result has no axis left: squeeze drops every axis of length 1, the filters', too. b "
+        "has the shape (F,), also where F is 1. Sum over axes 0, 2 and 3, and nothing has to be squeezed.",
+        lambda dout: _db(dout).squeeze(),
+    ),
 )
 
 
@@ -183,9 +189,10 @@ def _w_every_place(x, dout, kh, kw, stride=1, pad=0):
 BUGS_W = (
     Bug(
         "dw flipped",
-        "Your dw is turned by 180 degrees. Nothing is mirrored here: w[u, v] met the pixel at row i + u, column j + v "
+        "Your dw is mirrored. Nothing is mirrored here: w[u, v] met the pixel at row i + u, column j + v "
         "of the window at (i, j), with the same signs as on the way forward. Only dx takes a mirrored kernel.",
         lambda *a, **k: _dw(*a, **k)[:, :, ::-1, ::-1],
+        (lambda *a, **k: _dw(*a, **k)[:, :, ::-1], lambda *a, **k: _dw(*a, **k)[:, :, :, ::-1]),
     ),
     Bug(
         "dw transposed",
@@ -330,6 +337,16 @@ def _x_padded_by_pad(dout, w, x_shape, stride=1, pad=0):
     return ck.oracle.conv2d(spread, w[:, :, ::-1, ::-1].swapaxes(0, 1))
 
 
+def _x_square_ring(dout, w, x_shape, stride=1, pad=0):
+    """A ring of kh - 1 zeros on all four sides, whatever kw is."""
+    ring = w.shape[2] - 1
+    spread = ck.oracle.zero_pad(ck.oracle.insert_zeros(dout, stride), ring)
+    full = ck.oracle.conv2d(spread, w[:, :, ::-1, ::-1].swapaxes(0, 1))
+    dx = np.zeros(_grown((*x_shape[:2], *map(max, full.shape[2:], x_shape[2:])), pad), dout.dtype)
+    dx[:, :, : full.shape[2], : full.shape[3]] = full
+    return dx[:, :, pad : pad + x_shape[2], pad : pad + x_shape[3]]
+
+
 def _x_no_negative_pad(dout, w, x_shape, stride=1, pad=0):
     rows, columns = (min(pad, k - 1) for k in w.shape[2:])
     h, width = _grown(x_shape, pad)[2:]
@@ -363,6 +380,14 @@ BUGS_X = (
         "Your dx holds the contribution of a single filter: an assignment in the loop over filters overwrites the "
         "others. Every filter saw the pixel, so all of them are added up.",
         lambda dout, w, *a, **k: _dx(dout[:, -1:], w[-1:], *a, **k),
+        (lambda dout, w, *a, **k: _dx(dout[:, :1], w[:1], *a, **k),),
+    ),
+    Bug(
+        "divided by N",
+        "Your dx is divided by the number of images or of filters. Each image keeps its own gradient, and what its "
+        "filters send back is added up; where the loss is a mean, dout has the division in it already.",
+        lambda dout, *a, **k: _dx(dout, *a, **k) / len(dout),
+        (lambda dout, w, *a, **k: _dx(dout, w, *a, **k) / len(w),),
     ),
     Bug(
         "not cropped",
@@ -411,6 +436,12 @@ BUGS_X = (
         "cut off. A full ring of k - 1 first and cropping afterwards does both cases in one.",
         _x_no_negative_pad,
         (_x_no_negative_pad_cut,),
+    ),
+    Bug(
+        "one ring for both sides",
+        "The ring of zeros is as wide on the left and right as it is above and below. The kernel need not be square: "
+        "kh - 1 rows, and kw - 1 columns.",
+        _x_square_ring,
     ),
 )
 

@@ -119,6 +119,11 @@ class Softmax:
             "0). Subtracting the row's largest score from the row changes no probability, and then no exponent is "
             "above 0.",
             _unshifted,
+            (
+                lambda scores: _unshifted(scores - scores.mean(-1, keepdims=True)),
+                lambda scores: _unshifted(scores - scores.min(-1, keepdims=True)),
+                lambda scores: np.nan_to_num(_unshifted(scores)),
+            ),
         ),
         Bug(
             "shifted by the largest of all",
@@ -395,6 +400,11 @@ def _no_hinge(scores, y, margin=1.0):
     return loss - wide * (scores.shape[1] - 1), gradient
 
 
+def _svm_loss_of(answer):
+    """The loss of a wrong answer with the right gradient."""
+    return lambda scores, y, margin=1.0: (answer(scores, y, margin)[0], ck.oracle.svm_loss(scores, y, margin)[1])
+
+
 @UNIT.exercise("svm_loss(scores, y, margin=1.0)", points={"basics": 3, "margin": 1})
 class SvmLoss:
     def cases(rng):
@@ -457,16 +467,26 @@ class SvmLoss:
             "largest violation only",
             "You count only the worst of the wrong classes. This loss adds up all that break the margin.",
             _worst_only,
+            (_svm_loss_of(_worst_only),),
         ),
         Bug(
             "squared",
             "You squared the violations. That is another loss; here they are added as they are.",
             _squared,
+            (_svm_loss_of(_squared),),
         ),
         Bug(
             "no max(0, .)",
             "Classes that keep their distance lower your loss. A margin that is kept counts 0, however wide it is.",
             _no_hinge,
+            (_svm_loss_of(_no_hinge),),
+        ),
+        Bug(
+            "the true score minus the others",
+            "The difference is the wrong way round: a term is s_j - s_y + margin, which grows when a wrong class comes "
+            "near.",
+            _svm_loss_of(lambda scores, y, margin=1.0: ck.oracle.svm_loss(-scores, y, margin)),
+            (lambda scores, y, margin=1.0: ck.oracle.svm_loss(-scores, y, margin),),
         ),
         Bug(
             "gradient weighted by the violation",
@@ -641,7 +661,7 @@ class BceWithLogits:
             "You keep the probability away from 0 and 1, so that the loss stays finite, and wrong: a score of 1000 "
             "against a target of 0 costs 1000, not 16 or 27. Put the logarithm and the sigmoid together instead.",
             _cut(1e-12),
-            tuple(_cut(10.0**-k) for k in (6, 7, 8, 9, 10, 15))
+            tuple(_cut(10.0**-k) for k in (3, 4, 5, 6, 7, 8, 9, 10, 15))
             + tuple(_added(10.0**-k) for k in (7, 8, 9, 10, 12, 15)),
         ),
         Bug(

@@ -108,7 +108,8 @@ def decays(group, **how):
         (2, 1.5, "float64"),
     ):
         yield Steps(group, count, (3, 2), how | {"weight_decay": weight_decay}, dtype=dtype, readonly=count == 3)
-        yield Steps(group, count, (2, 2, 3), how | {"weight_decay": weight_decay}, size=0.0, dtype=dtype)
+        flat = (4,) if count in (1, 3) else (2, 2, 3)  # vectors, too, as biases are
+        yield Steps(group, count, flat, how | {"weight_decay": weight_decay}, size=0.0, dtype=dtype)
 
 
 def rate(rng):
@@ -138,6 +139,11 @@ def in_place(step):
 
 def forgetful(step):
     return lambda w, grad, state, *args, **how: step(w, grad, {}, *args, **how)
+
+
+def sparing_vectors(step):
+    spared = changed(step, weight_decay=lambda how: 0.0)
+    return lambda w, *args, **how: (spared if w.ndim == 1 else step)(w, *args, **how)
 
 
 def decoupled(step, by_rate=True):
@@ -178,6 +184,12 @@ def common_bugs(step):
             changed(step, weight_decay=lambda how: -how["weight_decay"]),
         ),
         Bug(
+            "no decay for vectors",
+            "You leave vectors out of the decay, as one does with biases. Which weights decay is decided by whoever "
+            "calls; the step adds weight_decay * w to the gradient whatever the shape of w.",
+            sparing_vectors(step),
+        ),
+        Bug(
             "w modified in place",
             "The array w that was handed in has changed: w -= ... writes into it. Whoever kept w as the weights before "
             "the step has lost them. Write w - ..., which makes a new array.",
@@ -189,6 +201,10 @@ def common_bugs(step):
 STATE_HINT = (
     "Each of your steps starts afresh, as if it were the first. What a step has to remember goes into the state that "
     "you return: it is handed to you at the next step."
+)
+DECAY_PAST_HINT = (
+    "Your weight decay acts on w at once and leaves no trace in v. It is a part of the gradient: add weight_decay * w "
+    "to g first, and let v remember it with the rest."
 )
 ASCENT_HINT = (
     "Your steps go uphill. The gradient points to where the loss grows, so the step has a minus; and it is there once, "
@@ -245,6 +261,29 @@ def momentum_cases(rng, make):
         yield make(steps)
 
 
+def started(step, scale, at_once=False):
+    """A velocity that holds the gradient before the first step.
+
+    Args:
+        step: the reference.
+        scale: from the rate to what the gradient is multiplied by.
+        at_once: whether w moves by that in the first step, as it is.
+    """
+
+    def answer(w, grad, state, lr, beta=0.9, weight_decay=0.0):
+        if state:
+            return step(w, grad, state, lr, beta, weight_decay)
+        slope = tensor(grad(w) if callable(grad) else grad) + weight_decay * tensor(w)
+        state = {"velocity": scale(lr) * slope}
+        return (
+            (array(tensor(w) + state["velocity"], w), state)
+            if at_once
+            else step(w, grad, state, lr, beta, weight_decay)
+        )
+
+    return answer
+
+
 def momentum_bugs(step, *turned):
     """Mistakes about the velocity.
 
@@ -261,6 +300,18 @@ def momentum_bugs(step, *turned):
             changed(step, lr=lambda how: how["lr"] * (1 - how["beta"])),
         ),
         Bug("state not kept", STATE_HINT, forgetful(step)),
+        Bug(
+            "velocity starts at the gradient",
+            "Your velocity holds the gradient before the first step, which so counts it twice, or without the rate. "
+            "v starts at 0: the rule v = beta v - lr g then makes the first velocity by itself, -lr g.",
+            started(step, lambda lr: -lr),
+            (
+                started(step, lambda lr: 1.0),
+                started(step, lambda lr: -1.0),
+                started(step, lambda lr: 1.0, at_once=True),
+                started(step, lambda lr: -1.0, at_once=True),
+            ),
+        ),
         Bug(
             "beta ignored",
             "beta makes no difference. It is the share of the last step that goes on.",
@@ -298,8 +349,7 @@ class MomentumStep:
         *common_bugs(ref.momentum_step),
         Bug(
             "decay past the velocity",
-            "Your weight decay acts on w at once and leaves no trace in v. It is a part of the gradient: add "
-            "weight_decay * w to g first, and let v remember it with the rest.",
+            DECAY_PAST_HINT,
             decoupled(ref.momentum_step),
             (decoupled(ref.momentum_step, by_rate=False),),
         ),
@@ -424,6 +474,7 @@ class NesterovStep:
         ),
         *momentum_bugs(ref.nesterov_step, _nesterov(lambda w, v, beta: w + beta * v, sign=-1)),
         *common_bugs(ref.nesterov_step),
+        Bug("decay past the velocity", DECAY_PAST_HINT, decoupled(ref.nesterov_step)),
     )
 
 
@@ -473,7 +524,17 @@ def adaptive_cases(rng, memories):
         yield steps.case(rng)
 
 
+def _rms_late(w, grad, state, lr=0.001, rho=0.9, eps=1e-8, weight_decay=0.0):
+    g = tensor(grad) + weight_decay * tensor(w)
+    new = _rms()(w, grad, state, lr, rho, eps, weight_decay)[1]
+    return array(tensor(w) - lr * g / (state.get("square", 0 * g).sqrt() + eps), w), new
+
+
 TINY = 1e-16
+NO_EPS_HINT = (
+    "eps has no effect: where all gradients so far are 0, you divide 0 by 0, and where they are small, the step is too "
+    "long. Add eps to the root."
+)
 EPS_HINT = (
     "eps stands inside your root. There it counts as its own root, ten thousand times as large: a gradient of 1e-6 is "
     "drowned by it. Take the root first, then add eps."
@@ -516,6 +577,13 @@ class RmspropStep:
             "In the first step your E is g^2 itself. It starts at 0, so that E is (1 - rho) g^2 after the first step.",
             _rms(first=1.0),
         ),
+        Bug(
+            "root of the average before",
+            "You divide by the root of E as it was before this gradient, which is 0 in the first step. Renew E first, "
+            "then take its root.",
+            _rms_late,
+        ),
+        Bug("eps left out", NO_EPS_HINT, changed(ref.rmsprop_step, eps=lambda how: 0.0)),
         Bug("state not kept", STATE_HINT, _rms(keep=False)),
         Bug(
             "bias corrected",
@@ -534,7 +602,16 @@ class RmspropStep:
     )
 
 
-def _adam(correct=(True, True), count_from=1, counts=True, outside=True, root=True, swapped=False, eps_scaled=False):
+def _adam(
+    correct=(True, True),
+    count_from=1,
+    counts=True,
+    outside=True,
+    root=True,
+    swapped=False,
+    eps_scaled=False,
+    keep_corrected=False,
+):
     """Adam with a twist."""
 
     def answer(w, grad, state, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
@@ -549,6 +626,7 @@ def _adam(correct=(True, True), count_from=1, counts=True, outside=True, root=Tr
         v = square / share2 if correct[1] else square
         added = eps / share2.sqrt() if eps_scaled else eps
         below = v + added if not root else v.sqrt() + added if outside else (v + added).sqrt()
+        mean, square = (m, v) if keep_corrected else (mean, square)
         kept = {"t": t if counts else count_from - 1, "mean": mean, "square": square}
         return array(tensor(w) - lr * m / below, w), kept
 
@@ -585,6 +663,13 @@ class AdamStep:
             _adam(count_from=0),
             (_adam(count_from=2), _adam(counts=False)),
         ),
+        Bug(
+            "corrected averages kept",
+            "You put the corrected m and v into the state, so that the next step starts from them and corrects again. "
+            "The state keeps m and v as they are; the corrected ones are for this step alone.",
+            _adam(keep_corrected=True),
+        ),
+        Bug("eps left out", NO_EPS_HINT, changed(ref.adam_step, eps=lambda how: 0.0)),
         Bug("eps inside the root", EPS_HINT, _adam(outside=False)),
         Bug(
             "eps before the correction",

@@ -114,6 +114,13 @@ def forward_cases(rng):
     for some in (basics, overlaps, tails, fits):
         for g in some(rng):
             yield g.case((g.x(rng), *g.size_and_stride), {})
+    yield from (g.case((g.x(rng), *g.size_and_stride), {}) for g in whole(rng))
+
+
+def whole(rng):
+    """Small whole numbers: zeros count as any other value does, and so do values that are there twice."""
+    yield pool(rng, "basics", 2, 2, whole=True)
+    yield pool(rng, "overlap", 3, 2, whole=True, dtype="float32")
 
 
 def ties(rng):
@@ -176,7 +183,12 @@ def common_bugs(pool, rounding_up):
             "Your windows step by their own size, whatever the stride is. Window (i, j) starts at row i * stride and "
             "column j * stride; size says how far it reaches.",
             lambda x, size, stride: pool(x, size, size),
-            (lambda x, size, stride: pool(x, min(stride, *x.shape[2:]), stride),),
+        ),
+        Bug(
+            "stride taken for size",
+            "Your windows reach as far as the step from one to the next. size says how far they reach: where it is "
+            "larger than the stride they overlap, and where it is smaller, pixels lie between them.",
+            lambda x, size, stride: pool(x, min(stride, *x.shape[2:]), stride),
         ),
         Bug(
             "stride ignored",
@@ -230,6 +242,11 @@ class MaxPoolForward:
             "You took the value that is furthest from zero. The sign counts: the maximum of -3 and 1 is 1.",
             lambda x, size, stride: ck.oracle.max_pool(np.abs(x), size, stride),
             (lambda x, size, stride: _furthest(x, size, stride),),
+        ),
+        Bug(
+            "smallest for largest",
+            "These are the smallest values of the windows. Max pooling keeps the largest.",
+            lambda x, size, stride: -ck.oracle.max_pool(-x, size, stride),
         ),
         Bug(
             "maximum over the channels",
@@ -299,6 +316,26 @@ def _of_windows_seen(backward):
     return answer
 
 
+STRIDE_IGNORED = (
+    "You laid the windows down one pixel apart, whatever the stride is. Window (i, j) starts at row i * stride and "
+    "column j * stride, as on the way forward."
+)
+
+
+def _packed(backward):
+    """A gradient of windows that lie one pixel apart, in the upper left corner."""
+
+    def answer(dout, like, size, stride):
+        rows, columns = (count - 1 + size for count in dout.shape[2:])
+        shape = getattr(like, "shape", like)
+        seen = like[:, :, :rows, :columns] if isinstance(like, np.ndarray) else (*shape[:2], rows, columns)
+        dx = np.zeros(shape, dout.dtype)
+        dx[:, :, :rows, :columns] = backward(dout, seen, size, 1)
+        return dx
+
+    return answer
+
+
 def _covered_only(backward):
     """A gradient of the size that the windows cover, without the rows and columns that none sees."""
 
@@ -353,6 +390,14 @@ class MaxPoolBackward:
             _shared(_last),
         ),
         Bug(
+            "the first column by column",
+            "Of several equal largest values you took the first one column by column. Row-major order goes along the "
+            "first row, then along the second.",
+            lambda dout, x, size, stride: ck.oracle.max_pool_backward(
+                dout.swapaxes(2, 3), x.swapaxes(2, 3), size, stride
+            ).swapaxes(2, 3),
+        ),
+        Bug(
             "assigned, not added",
             "Where windows overlap, the later one overwrites what the earlier one sent. A pixel that is the largest in "
             "two windows gets both gradients: +=, not =.",
@@ -372,6 +417,18 @@ class MaxPoolBackward:
             "Your windows step by their own size, whatever the stride is. Window (i, j) starts at row i * stride and "
             "column j * stride, as on the way forward.",
             _of_windows_seen(ck.oracle.max_pool_backward),
+        ),
+        Bug("stride ignored", STRIDE_IGNORED, _packed(ck.oracle.max_pool_backward)),
+        Bug(
+            "smallest for largest",
+            "You sent the gradient to the smallest value of each window. The output was the largest.",
+            lambda dout, x, size, stride: ck.oracle.max_pool_backward(dout, -x, size, stride),
+        ),
+        Bug(
+            "largest by absolute value",
+            "You sent the gradient to the value that is furthest from zero. The sign counts: of -3 and 1 the largest "
+            "is 1.",
+            lambda dout, x, size, stride: ck.oracle.max_pool_backward(dout, np.abs(x), size, stride),
         ),
         Bug(
             "spread over the window",
@@ -420,6 +477,11 @@ class AvgPoolForward:
             "divided by the side",
             "You divided by size. A window holds size * size values.",
             lambda x, size, stride: ck.oracle.avg_pool(x, size, stride) * size,
+        ),
+        Bug(
+            "divided by the stride",
+            "You divided by stride * stride. How many values a window holds is told by size.",
+            lambda x, size, stride: ck.oracle.avg_pool(x, size, stride) * (size / stride) ** 2,
         ),
         *common_bugs(ck.oracle.avg_pool, F.avg_pool2d),
         Bug(
@@ -477,6 +539,14 @@ class AvgPoolBackward:
             "You divided by size. A window holds size * size values.",
             lambda dout, x_shape, size, stride: ck.oracle.avg_pool_backward(dout, x_shape, size, stride) * size,
         ),
+        Bug(
+            "divided by the stride",
+            "You divided by stride * stride. How many values a window holds is told by size.",
+            lambda dout, x_shape, size, stride: (
+                ck.oracle.avg_pool_backward(dout, x_shape, size, stride) * (size / stride) ** 2
+            ),
+        ),
+        Bug("stride ignored", STRIDE_IGNORED, _packed(ck.oracle.avg_pool_backward)),
         Bug(
             "size taken for stride",
             "Your windows step by their own size, whatever the stride is. Window (i, j) starts at row i * stride and "

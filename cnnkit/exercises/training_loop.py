@@ -525,6 +525,17 @@ class Evaluate:
             "last batch only",
             "You return the accuracy of one batch.",
             pass_over(share=lambda hits, counts: hits[-1] / counts[-1]),
+            (pass_over(share=lambda hits, counts: hits[0] / counts[0]),),
+        ),
+        Bug(
+            "incomplete batch dropped",
+            "You leave out the last batch where it is smaller than the others. Its examples count like all others.",
+            pass_over(
+                share=lambda hits, counts: (
+                    sum(hit for hit, count in zip(hits, counts, strict=True) if count == counts[0])
+                    / sum(count for count in counts if count == counts[0])
+                )
+            ),
         ),
     )
 
@@ -575,6 +586,9 @@ def stop_cases(rng):
     yield case("ties", [0.5, 0.4, 0.6, 0.4, 0.4, 0.3], 3, True)
     yield case("ties", [0.0, 0.0, 0.0], 2)
     yield case("ties", [0.5, 0.4, 0.4], 5)
+    yield case("ties", [0.5, 0.5 - 1e-9, 0.7, 0.4], 2)  # and a little better is better
+    yield case("ties", [0.5, 0.5 - 1e-7, 0.6, 0.6], 2, True)
+    yield case("ties", [0.5, 0.5 - 1e-8, 0.5 - 2e-8, 0.5 - 3e-8], 2)
     for _ in range(6):
         yield case("ties", rng.integers(2, 6, 12) / 10, int(rng.integers(1, 4)), bool(rng.integers(2)))
 
@@ -629,6 +643,16 @@ class EarlyStop:
             "as good counts as better",
             "An epoch with an equal loss resets your count, or becomes the best. Only a strictly smaller loss does.",
             stopping(better=lambda loss, best, before: loss <= best),
+        ),
+        Bug(
+            "a small gain does not count",
+            "You ask for a loss that is smaller by some amount. Here any loss below the best one is better, however "
+            "little it is below.",
+            stopping(better=lambda loss, best, before: loss < best - 1e-3),
+            (
+                stopping(better=lambda loss, best, before: loss < best - 1e-4),
+                stopping(better=lambda loss, best, before: loss < best - 1e-6),
+            ),
         ),
         Bug(
             "compared with the epoch before",
