@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnkit import evaluate, oracle
+from cnnkit import evaluate, oracle, shapes
 
 
 def one_pixel_further(x, w, b, stride=1, pad=0, dilation=1):
@@ -106,3 +106,12 @@ def last_stride_kept(layers):
 @pytest.mark.parametrize("seed", [0, 11])
 def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
     assert evaluate(name, answer, seed=seed).bug == bug
+
+
+@pytest.mark.parametrize("seed", [0, 1, 20261121])
+def test_a_first_layer_without_stride_counts(seed):
+    def answer(layers):
+        later = layers[0][1] == 1 and any(stride > 1 for _, stride, *_ in layers)
+        return shapes.receptive_field([(k, 1, *d) for k, _, *d in layers] if later else layers)
+
+    assert evaluate("receptive_field", answer, seed=seed).groups["stride"][0] == 0

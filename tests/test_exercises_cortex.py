@@ -272,6 +272,25 @@ CORNERS = [
         "dark edges",
         only_if(lambda p, e, o: np.vdot(p, e) < 0, lambda p, e, o: float(np.vdot(p, o)) ** 2, "complex_cell"),
     ),
+    (
+        "tuning_curve",
+        "twelve stimuli at most",
+        lambda rf, stimuli: np.resize(oracle.tuning_curve(rf, stimuli[:12]), len(stimuli)),
+    ),
+    (
+        "hypercomplex_cell",
+        "dark flanks help where k is given",
+        lambda p, c, f, k=1.0: oracle.hypercomplex_cell(p, c, f, k) + (k != 1) * max(0.0, float(-np.vdot(p, f))),
+    ),
+    (
+        "s_layer",
+        "one column of places",
+        only_if(
+            lambda x, templates, t: x.shape[1] == templates.shape[2] < x.shape[0] != templates.shape[1],
+            lambda x, templates, t: oracle.s_layer(x, templates, t)[:, :, 0],
+            "s_layer",
+        ),
+    ),
     ("hypercomplex_cell", "k of 0", lambda p, c, f, k=1.0: oracle.hypercomplex_cell(p, c, f, k or 1.0)),
     ("hypercomplex_cell", "k of 1 at most", lambda p, c, f, k=1.0: oracle.hypercomplex_cell(p, c, f, min(k, 1.0))),
     ("hypercomplex_cell", "another default", lambda p, c, f, k=0.9: oracle.hypercomplex_cell(p, c, f, k)),

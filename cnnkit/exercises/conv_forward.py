@@ -851,6 +851,7 @@ class ReceptiveField:
         yield Case("stride", (alexnet[:4],))
         yield Case("stride", (alexnet,))
         yield Case("stride", ([(2, 2), (2, 2), (3, 1)],))
+        yield Case("stride", ([(3, 1), (2, 2), (3, 1), (2, 2)],))  # the first layer has no stride, as in VGG
         yield Case("stride", ([(1, 2), (3, 1)],))
         yield Case("stride", ([(size(), 3), (size(), 2), (size(), 1)],))
         yield Case("dilation", ([(3, 1, 2)],))

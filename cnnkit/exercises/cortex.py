@@ -571,6 +571,7 @@ class TuningCurve:
         for [rf], how in fields_and_layouts(rng, 1):
             yield some("basics", rf, (1,) * int(rng.integers(3, 9)), how)
             yield some("rectified", rf, rng.permutation((-1, -1, 1, 1, 1, -1)), how)
+        yield some("rectified", draw(rng, (3, 5)), rng.permutation(np.resize((-1, 1), 24)), {})  # a whole turn
         for shape, dtype in (((3, 3), "float64"), ((4, 5), "float32")):
             rf = draw(rng, shape, dtype)
             yield some("basics", rf, (1,), {})
@@ -717,6 +718,7 @@ class HypercomplexCell:
             yield case("end stop", -c, f)
             yield case("k", c + f, f, k=float(rng.uniform(0.3, 0.8)))
             yield case("k", 3 * f + c, f, float(rng.uniform(1.5, 2.5)))
+        yield case("k", 2.0, -1.5, k=2.0)
         yield case("k", 2.0, 1.5, k=0.0)
         yield case("k", 2.0, 1.5, k=3)
         one = np.ones((1, 1))
@@ -892,6 +894,7 @@ class SLayer:
         yield some("threshold", 100.0)  # nothing passes
         yield some("fit", 0.5, (4, 3), (3, 4, 3))
         yield some("fit", 0.0, (3, 6), (2, 3, 4))
+        yield some("fit", 0.25, (6, 3), (2, 4, 3))
         yield some("fit", 0.25, (1, 1), (3, 1, 1), "float32")
         yield some("fit", 0.5, (3, 6), (2, 4, 2), raises=True)
         yield some("fit", 0.0, (6, 3), (3, 2, 5), raises=True)
