@@ -525,6 +525,15 @@ def divides_by_the_old_root(w, grad, state, lr=0.001, rho=0.9, eps=1e-8, weight_
     return w - lr * g / (np.sqrt(old) + eps), {"E": rho * old + (1 - rho) * g**2}
 
 
+def worst_class(model, loader, device):
+    return oracle.evaluate(torch.nn.Sequential(model, Negative()), loader, device)
+
+
+class Negative(torch.nn.Module):
+    def forward(self, scores):
+        return -scores
+
+
 def asks_for_a_gain(dev_losses, patience):
     best = 0
     for epoch, loss in enumerate(dev_losses):
@@ -569,6 +578,9 @@ def never_set_back(dev_losses, patience):
         ("sgd_step", spares_biases, "no decay for vectors"),
         ("adam_step", keeps_what_it_corrected, "corrected averages kept"),
         ("rmsprop_step", divides_by_the_old_root, "root of the average before"),
+        ("train_epoch", last_batch_dropped, "last batch dropped"),
+        ("evaluate", worst_class, "smallest score taken"),
+        ("augment", lambda images, rng: images[:], "nothing moves"),
         ("early_stop", never_set_back, "count not begun anew"),
         ("early_stop", asks_for_a_gain, "a small gain does not count"),
     ],

@@ -433,6 +433,8 @@ def _draw_fault(images, stack, again, moved):
     calls, n = moved.whole.shape
     if not np.allclose(stack[0], again, atol=1e-6):
         return Difference("rng not used", SAME_CALLS)
+    if np.allclose(stack, images, atol=1e-6):
+        return Difference("nothing moves", "Every picture comes back as it went in, in every call.")
     if np.allclose(stack, stack[0], atol=1e-6):
         return Difference("the same draws every time", NO_NEWS)
     all_ = np.ones((calls, n), bool)
@@ -539,6 +541,12 @@ class Augment:
             "along the last two axes.",
             augment_with(axes=(0, 1)),
             (augment_with(axes=(0, 2)),),
+        ),
+        Bug(
+            "nothing moves",
+            "Your pictures come back as they went in. Each should be flipped, turned and shifted at random; a shift or "
+            "a turn of which the result is not kept changes nothing.",
+            lambda images, rng: images.copy(),
         ),
         Bug(
             "the same draws every time",

@@ -194,10 +194,10 @@ def loop(
     mean="examples",
     loss_fn=None,
     optimizer=None,
-    batches=None,
+    batches=list,
     after=None,
 ):
-    """An epoch with a twist, by closures as the reference."""
+    """An epoch with a twist, by closures as the reference; ``batches`` is from the loader to those that are used."""
 
     def answer(model, loader, given, given_loss, device):
         rule = optimizer(model) if optimizer else given
@@ -206,9 +206,7 @@ def loop(
         model.train() if mode else model.eval()
         if zero == "once":
             rule.zero_grad()
-        for number, (x, y) in enumerate(loader):
-            if batches and number >= batches:
-                break
+        for x, y in batches(loader):
             if zero is True:
                 rule.zero_grad()
             loss = rate(model(x.to(device)), y.to(device))
@@ -339,7 +337,13 @@ class TrainEpoch:
         Bug(
             "first batch only",
             "You used one batch. An epoch goes over all batches of the loader: is a return inside the loop?",
-            loop(batches=1),
+            loop(batches=lambda loader: list(loader)[:1]),
+        ),
+        Bug(
+            "last batch dropped",
+            "The last batch of the loader is not used. It may be smaller than the others, and counts all the same.",
+            loop(batches=lambda loader: [(x, y) for x, y in loader if len(y) == loader.batch_size] or list(loader)),
+            (loop(batches=lambda loader: list(loader)[:-1] or list(loader)),),
         ),
         Bug(
             "gradient of the sum",
@@ -421,7 +425,13 @@ def evaluation_cases(rng):
         yield case(group, 7, 7, mode)
 
 
-def pass_over(gradients=False, mode="eval", after="as found", share=lambda hits, counts: sum(hits) / sum(counts)):
+def pass_over(
+    gradients=False,
+    mode="eval",
+    after="as found",
+    share=lambda hits, counts: sum(hits) / sum(counts),
+    pick=lambda scores: scores.argmax(1),
+):
     """An evaluation with a twist."""
 
     def answer(model, loader, device):
@@ -434,7 +444,7 @@ def pass_over(gradients=False, mode="eval", after="as found", share=lambda hits,
         before = torch.is_grad_enabled()
         torch.set_grad_enabled(gradients)
         for x, y in loader:
-            hits.append((model(x.to(device)).argmax(1) == y.to(device)).sum().item())
+            hits.append((pick(model(x.to(device))) == y.to(device)).sum().item())
             counts.append(len(y))
         if after != "gradients off":
             torch.set_grad_enabled(before)
@@ -526,6 +536,17 @@ class Evaluate:
             "You return the accuracy of one batch.",
             pass_over(share=lambda hits, counts: hits[-1] / counts[-1]),
             (pass_over(share=lambda hits, counts: hits[0] / counts[0]),),
+        ),
+        Bug(
+            "smallest score taken",
+            "The class that you pick has the lowest score. A model answers with the class of the highest: argmax.",
+            pass_over(pick=lambda scores: scores.argmin(1)),
+        ),
+        Bug(
+            "divided by full batches",
+            "You divide by the number of batches times their size. The last batch may be smaller: count the examples "
+            "as they come, len(y) in each batch.",
+            pass_over(share=lambda hits, counts: sum(hits) / (len(counts) * counts[0])),
         ),
         Bug(
             "incomplete batch dropped",
