@@ -103,9 +103,22 @@ def _compare_arrays(expected, got, tolerance, name, any_float):
     count = int(wrong.sum())
     text = _should_be(f"{name}[{', '.join(map(str, index))}]", expected[index], got[index])
     text += f" ({count} of {wrong.size} values differ)."
+    factor = _factor(expected, got, tolerance)
+    if factor is not None:
+        text += f" All of yours are {number(factor)} times what they should be."
     if tolerance is DOUBLE and _wrong(expected, got, ROUNDED) is None:
         text += " It is right to about seven digits: was something computed in float32 on the way?"
     return Difference("value", text, index=index)
+
+
+def _factor(expected, got, tolerance):
+    """What all expected values would have to be multiplied by to be the ones that came, or None."""
+    if expected.dtype.kind not in "iuf" or not np.isfinite(expected).all() or np.count_nonzero(expected) < 2:
+        return None
+    largest = np.unravel_index(np.argmax(np.abs(expected)), expected.shape)
+    factor = float(got[largest]) / float(expected[largest])
+    telling = np.isfinite(factor) and factor and abs(factor - 1) > 1e-3
+    return factor if telling and _wrong(expected * factor, got, tolerance) is None else None
 
 
 def _wrong(expected, got, tolerance):

@@ -85,6 +85,15 @@ def test_numbers_that_differ_late_are_shown_with_the_digits_that_differ(expected
     assert float(wanted) != float(found)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("factor", [-1, 2, 0.5])
+def test_a_factor_that_all_values_share_is_told(factor, dtype):
+    right = (np.arange(-6, 6).reshape(3, 4) * 2).astype(dtype)
+    told = lambda got: compare(right, got.astype(dtype), SINGLE).text.split("differ). ")[1:]
+    assert told(right * factor) == [f"All of yours are {factor} times what they should be."]
+    assert told(right * factor + (right == 4)) == told(right + 1) == told(right * 0) == []
+
+
 def test_large_arrays_are_compared_to_the_last_value():
     a = np.zeros((3, 200_000))
     b = a.copy()
