@@ -45,7 +45,8 @@ def sandbox():
 @pytest.fixture
 def session(sandbox):
     with sandbox.session() as session:
-        session.run("import ctypes, glob, os, resource, signal, socket, subprocess, sys, time\nimport numpy as np")
+        modules = "ctypes, glob, mmap, os, resource, signal, socket, subprocess, sys, time"
+        session.run(f"import {modules}\nimport numpy as np")
         yield session
 
 
@@ -275,6 +276,28 @@ def test_threads_and_processes_can_still_be_started(session):
 
 def test_memory_ends_in_an_error(session):
     assert says(session, "x = np.ones(2 << 30)") in ("MemoryError", "_ArrayMemoryError")
+
+
+def test_addresses_without_memory_are_free(session):
+    """Libraries take many: torch's for a GPU several gigabytes."""
+    assert says(session, f"len(mmap.mmap(-1, {8 * LIMITS.memory}, mmap.MAP_PRIVATE, mmap.PROT_READ))") == str(
+        8 * LIMITS.memory
+    )
+
+
+def test_memory_that_is_shared_ends_its_check_alone(session):
+    session.run(
+        textwrap.dedent(f"""
+            def practice(x):
+                held, part = mmap.mmap(-1, {2 * LIMITS.memory}), bytes({LIMITS.memory // 8})
+                for _ in range(16):
+                    held.write(part)
+                time.sleep(1000)
+        """)
+    )
+    assert session.check("practice", Questions.of(CASES)).flag == "memory"
+    session.run(RIGHT)
+    assert verdict(session.check("practice", Questions.of(CASES))).passed
 
 
 def test_memory_of_many_processes_ends_their_check_alone(session):

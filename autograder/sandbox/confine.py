@@ -177,9 +177,10 @@ def _show(opened, path):
 
 def _limit(bounds):
     with open("/proc/self/statm", encoding="ascii") as file:
-        mapped = int(file.read().split()[0]) * resource.getpagesize()
+        data = int(file.read().split()[5]) * resource.getpagesize()
     for name, value in (
-        (resource.RLIMIT_AS, mapped + bounds.memory),
+        # Not of all addresses: torch's libraries for a GPU take gigabytes of these, and hardly any memory.
+        (resource.RLIMIT_DATA, data + bounds.memory),
         (resource.RLIMIT_NPROC, bounds.processes),
         (resource.RLIMIT_FSIZE, bounds.disk),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
