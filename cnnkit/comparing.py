@@ -95,7 +95,7 @@ def _compare_arrays(expected, got, tolerance, name, any_float):
     family = "iu" if expected.dtype.kind in "iu" else expected.dtype.kind
     loose = any_float or family == "iu"
     if got.dtype != expected.dtype and not (loose and got.dtype.kind in family):
-        return Difference("dtype", f"{name} should be {expected.dtype}, as the input is; it is {got.dtype}.")
+        return Difference("dtype", f"{name} should be {expected.dtype}; it is {got.dtype}.")
     wrong = _wrong(expected, got, tolerance)
     if wrong is None:
         return None

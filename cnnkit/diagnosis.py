@@ -49,18 +49,17 @@ def difference(exercise, case, right, got):
     if exercise.judge:
         return exercise.judge(case, got.value)
     found = compare(right.value, got.value, exercise.tolerance(case))
-    if found and found.kind == "dtype":
-        found = replace(found, text=_true_of(case, found.text))
+    part = right.value if found is None or found.part is None else right.value[found.part]
+    if found and found.kind == "dtype" and _has_the_inputs_dtype(case, part):
+        found = replace(found, text=f"{found.text} Keep the input's dtype.")
     if found and found.part is not None and exercise.returns:
         return replace(found, text=found.text.replace(f"result[{found.part}]", exercise.returns[found.part]))
     return found
 
 
-def _true_of(case, text):
-    """The message about a dtype, which speaks of the input's: not where no array comes in that has it."""
-    said = ", as the input is"
-    inputs = {a.dtype for a in arrays((case.args, case.kwargs))}
-    return text if any(f" {dtype}{said}" in text for dtype in inputs) else text.replace(said, "")
+def _has_the_inputs_dtype(case, value):
+    """Whether some array of a case is of the dtype that its result has."""
+    return {a.dtype for a in arrays([value])} <= {a.dtype for a in arrays((case.args, case.kwargs))}
 
 
 def is_error(outcome, kind):

@@ -369,4 +369,4 @@ def test_a_dtype_is_called_the_inputs_only_where_it_is():
     single = evaluate("gabor", lambda *args, **kw: oracle.gabor(*args, **kw).astype("float32"))
     assert single.message == "result should be float64; it is float32."
     double = evaluate("tuning_curve", lambda rf, stimuli: oracle.tuning_curve(rf, stimuli).astype("float64"))
-    assert double.message == "result should be float32, as the input is; it is float64."
+    assert double.message == "result should be float32; it is float64. Keep the input's dtype."

@@ -582,7 +582,7 @@ SWAPPED_HINT = (
     "dout and z have changed places. z, what went in, decides the slope; dout, the gradient from above, is what gets "
     "multiplied by it."
 )
-PAPERED_HINT = (
+NAN_REPLACED_HINT = (
     "exp has overflowed, and nan was replaced by 0 afterwards, which is not what the function gives there. Rearrange "
     "the formula so that exp is only ever taken of numbers up to 0: then there is no nan to replace."
 )
@@ -592,8 +592,8 @@ def swapped(backward):
     return Bug("dout and z swapped", SWAPPED_HINT, lambda dout, z: backward(z, dout))
 
 
-def papered(formula):
-    return Bug("nan replaced", PAPERED_HINT, _native(lambda *arrays: torch.nan_to_num(formula(*arrays))))
+def nan_replaced(formula):
+    return Bug("nan replaced", NAN_REPLACED_HINT, _native(lambda *arrays: torch.nan_to_num(formula(*arrays))))
 
 
 def no_dout(backward):
@@ -608,7 +608,7 @@ class Sigmoid:
     oracle = ref.sigmoid
     bugs = (
         Bug("overflow", OVERFLOW_HINT, _native(_exp_ratio)),
-        papered(_exp_ratio),
+        nan_replaced(_exp_ratio),
         Bug(
             "sign of z",
             "Your curve falls where it should rise: the exponent is -z, so that a large z gives 1.",
@@ -673,7 +673,7 @@ class Tanh:
                 _native(lambda z: (1 - torch.exp(-2 * z)) / (1 + torch.exp(-2 * z))),
             ),
         ),
-        papered(_exp_tanh),
+        nan_replaced(_exp_tanh),
         Bug(
             "the 2 inside forgotten",
             "A sigmoid stretched to reach from -1 to 1 is only half as steep as tanh: tanh(z) = 2 sigmoid(2z) - 1, "
@@ -861,7 +861,7 @@ class SoftplusBackward:
         no_dout(ref.softplus_backward),
         swapped(ref.softplus_backward),
         Bug("overflow", OVERFLOW_HINT, _native(lambda dout, z: dout * _exp_ratio(z))),
-        papered(lambda dout, z: dout * _exp_ratio(z)),
+        nan_replaced(lambda dout, z: dout * _exp_ratio(z)),
         Bug(
             "sign of z",
             "Your slope is largest where the curve is flat: it is the sigmoid of z, not of -z, and tends to 1 for "

@@ -108,8 +108,8 @@ def decays(group, **how):
         (2, 1.5, "float64"),
     ):
         yield Steps(group, count, (3, 2), how | {"weight_decay": weight_decay}, dtype=dtype, readonly=count == 3)
-        flat = (4,) if count in (1, 3) else (2, 2, 3)  # vectors, too, as biases are
-        yield Steps(group, count, flat, how | {"weight_decay": weight_decay}, size=0.0, dtype=dtype)
+        shape = (4,) if count in (1, 3) else (2, 2, 3)  # vectors, too, as biases are
+        yield Steps(group, count, shape, how | {"weight_decay": weight_decay}, size=0.0, dtype=dtype)
 
 
 def rate(rng):

@@ -316,6 +316,7 @@ def _of_windows_seen(backward):
     return answer
 
 
+DIVIDED_BY_STRIDE = "You divided by stride * stride. How many values a window holds is told by size."
 STRIDE_IGNORED = (
     "You laid the windows down one pixel apart, whatever the stride is. Window (i, j) starts at row i * stride and "
     "column j * stride, as on the way forward."
@@ -480,7 +481,7 @@ class AvgPoolForward:
         ),
         Bug(
             "divided by the stride",
-            "You divided by stride * stride. How many values a window holds is told by size.",
+            DIVIDED_BY_STRIDE,
             lambda x, size, stride: ck.oracle.avg_pool(x, size, stride) * (size / stride) ** 2,
         ),
         *common_bugs(ck.oracle.avg_pool, F.avg_pool2d),
@@ -541,7 +542,7 @@ class AvgPoolBackward:
         ),
         Bug(
             "divided by the stride",
-            "You divided by stride * stride. How many values a window holds is told by size.",
+            DIVIDED_BY_STRIDE,
             lambda dout, x_shape, size, stride: (
                 ck.oracle.avg_pool_backward(dout, x_shape, size, stride) * (size / stride) ** 2
             ),
