@@ -5,7 +5,7 @@ It lies in files of a folder that is the grader's own and ends with the run. No 
 
 import contextlib
 import fcntl
-import functools
+import itertools
 import mmap
 import os
 import pickle
@@ -35,8 +35,10 @@ class Shelf:
     def get(self, name):
         """The ``verdict.Expected`` of an exercise."""
         if name not in self._held:
-            cases, outcomes = self._once(name, lambda: self._compute(name))
-            self._held[name] = _Shelved(exercises.get(name), cases, outcomes, shelf=self)
+            with self._locked(name) as path:
+                if not path.exists():
+                    _write(path, self._compute(name))
+            self._held[name] = _Shelved(exercises.get(name), *_read(path), shelf=self)
         return self._held[name]
 
     def prepare(self, names):
@@ -46,31 +48,37 @@ class Shelf:
                 if not path.exists():
                     _write(path, self._compute(name))
 
-    def mistake(self, expected, number):
-        """What a known bug answers, as ``Expected.mistake`` has it.
+    def mistake(self, expected, number, indices):
+        """What a known bug answers in some cases, and in others that were asked for before, as ``Expected.mistake``.
 
-        Where another worker is about to compute it, this one gets ahead with one of the next.
+        Where another worker is about to compute it, this one gets ahead with the next that nobody has begun.
         """
-        name = lambda i: f"{expected.exercise.name}-{i}"
-        once = lambda i, how: self._once(name(i), functools.partial(Expected.mistake, expected, i), how)
         with contextlib.suppress(BlockingIOError):
-            return once(number, fcntl.LOCK_NB)
+            return self._mistake(expected, number, indices, fcntl.LOCK_NB)
         for ahead in range(number + 1, len(expected.ways)):
-            if not self._path(name(ahead)).exists():
+            if not self._path(f"{expected.exercise.name}-{ahead}.0").exists():
                 with contextlib.suppress(BlockingIOError):
-                    once(ahead, fcntl.LOCK_NB)
+                    self._mistake(expected, ahead, indices, fcntl.LOCK_NB)
                     break
-        return once(number, 0)
+        return self._mistake(expected, number, indices)
+
+    def _mistake(self, expected, number, indices, how=0):
+        known, name = {}, f"{expected.exercise.name}-{number}"
+        with self._locked(name, how):
+            # One file for each time that there was something to compute: those that are mapped stay as they are.
+            for part in itertools.count():
+                path = self._path(f"{name}.{part}")
+                if not path.exists():
+                    break
+                known |= _read(path)
+            if missing := [i for i in indices if i not in known]:
+                _write(path, Expected.mistake(expected, number, missing))
+                known |= _read(path)
+        return known
 
     def _compute(self, name):
         expected = verdict.expect(name, self._seed)
         return expected.cases, expected.outcomes
-
-    def _once(self, name, compute, how=0):
-        with self._locked(name, how) as path:
-            if not path.exists():
-                _write(path, compute())
-        return _read(path)
 
     def _path(self, name):
         return self._folder / f"{self._seed}-{name}"
@@ -88,8 +96,8 @@ class Shelf:
 class _Shelved(Expected):
     shelf: Shelf | None = None
 
-    def mistake(self, number):
-        return self.shelf.mistake(self, number)
+    def mistake(self, number, indices):
+        return self.shelf.mistake(self, number, indices)
 
 
 def _write(path, value):

@@ -97,18 +97,10 @@ def _loops_over_elements(exercise, case):
     )
 
 
-def wrong_outcomes(exercise, cases, rights, answer):
-    """What an answer that shows a known bug gives: ``{index of a case: its Outcome}``.
-
-    Only cases in which it gives a wrong result are in there, and none that is about speed.
-    """
-    found = {}
-    for i, (case, right) in enumerate(zip(cases, rights, strict=True)):
-        if not case.fast:
-            outcome = calling.call(answer, case, exercise)
-            if not outcome.error and difference(exercise, case, right, outcome):
-                found[i] = outcome
-    return found
+def wrong_outcome(exercise, case, right, answer):
+    """What an answer that shows a known bug gives for a case, or None where that is right or an exception."""
+    outcome = calling.call(answer, case, exercise)
+    return outcome if not outcome.error and difference(exercise, case, right, outcome) else None
 
 
 def name_bug(exercise, rows, mistakes):
@@ -122,14 +114,19 @@ def name_bug(exercise, rows, mistakes):
     Args:
         exercise: its specification.
         rows: ``(case, reference's outcome, student's outcome, Difference or None)`` for each case.
-        mistakes: ``(bug, wrong_outcomes)`` for each way that a known bug shows.
+        mistakes: ``(bug, ask)`` for each way that a known bug shows; ``ask(indices)`` tells what it answers in some
+            cases, ``{index: its outcome}`` of those in which it gives a wrong result.
     """
-    wrong = {i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast}
+    wrong = [i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast]
+    others = [i for i, (case, _, _, found) in enumerate(rows) if not found and not case.fast]
     best, best_rank = None, (0, 0)
-    for bug, outcomes in mistakes if wrong else ():
+    for bug, ask in mistakes if wrong else ():
+        outcomes = ask(wrong)
         same = [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
-        equal, unlike = len(same), len(wrong & outcomes.keys()) - len(same)
-        contrary = sum(1 for i in outcomes if not rows[i][3])
+        equal, unlike = len(same), len(outcomes) - len(same)
+        if not equal or equal < best_rank[0]:  # whatever it answers in the other cases
+            continue
+        contrary = len(ask(others))
         by_accident = unlike > 4 * equal or 6 * equal < len(wrong) or (contrary > 2 * equal and equal < len(wrong))
         by_accident |= equal == 1 and (len(wrong) > 1 or contrary > 0)
         if not any(_is_telling(rows[i][1].value) for i in same):

@@ -102,20 +102,27 @@ class Expected:
         return [(bug, answer) for bug in self.exercise.bugs for answer in bug.answers]
 
     def mistakes(self):
-        """Yield ``(bug, {index of a case: Outcome})`` for each of the ``ways``, computed when it is first asked for."""
+        """Yield ``(bug, ask)`` for each of the ``ways``, as ``diagnosis.name_bug`` takes them."""
         for number, (bug, _) in enumerate(self.ways):
-            if number not in self._mistakes:
-                self._mistakes[number] = self.mistake(number)
-            yield bug, self._mistakes[number]
+            yield bug, functools.partial(self._ask, number)
+
+    def _ask(self, number, indices):
+        known = self._mistakes.setdefault(number, {})
+        if missing := [i for i in indices if i not in known]:
+            known.update(self.mistake(number, missing))
+        return {i: known[i] for i in indices if known[i]}
 
     @functools.cached_property
     def _mistakes(self):
         return {}
 
-    def mistake(self, number):
-        """What one of the ``ways`` answers, ``{index of a case: Outcome}``."""
+    def mistake(self, number, indices):
+        """What one of the ``ways`` answers in some cases, ``{index: Outcome, or None where it is not wrong}``."""
+        answer = self.ways[number][1]
         with devices.using(self.device), devices.one_thread():
-            return diagnosis.wrong_outcomes(self.exercise, self.cases, self.outcomes, self.ways[number][1])
+            return {
+                i: diagnosis.wrong_outcome(self.exercise, self.cases[i], self.outcomes[i], answer) for i in indices
+            }
 
 
 def expect(name, seed, device="cpu"):
