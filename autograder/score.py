@@ -120,7 +120,7 @@ class Scorer:
             run = _Run(merged.notebook, merged.missing, self._limits.notebook)
             try:
                 while not run.over:
-                    with sandbox.session() as session:
+                    with sandbox.session(draws=_may_draw(merged.notebook)) as session:
                         run.go(session, self._ask, last_start=not starts_left)
                 return run
             except Gone:
@@ -167,6 +167,12 @@ class Scorer:
 def _checks(notebook):
     """Names of a notebook's exercises."""
     return [name for name in map(ingest.check_name, notebook.cells) if name]
+
+
+def _may_draw(notebook):
+    """Whether a cell that is run may need matplotlib."""
+    cells = (cell for cell in notebook.cells if cell.cell_type == "code" and not ingest.is_demo(cell))
+    return any("plot" in cell.source or "plt" in cell.source for cell in cells)
 
 
 @dataclass

@@ -137,6 +137,7 @@ class ProcessSandbox:
         self.limits = limits or Limits()
         self._load = {"do": "load", "imports": list(imports), "units": list(units), "exercises": list(exercises)}
         self._folder = None
+        self._can_draw = False
         self._warm = None
         self._channel = None
         self._start()
@@ -159,15 +160,19 @@ class ProcessSandbox:
             self._channel = None
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def session(self):
-        """A new Session, for one submission; starts the warm process again where it has died."""
+    def session(self, draws=False):
+        """A new Session, for one submission; starts the warm process again where it has died.
+
+        Args:
+            draws: whether it may need matplotlib, which the warm process then loads if it has not.
+        """
         try:
-            return self._open()
+            return self._open(draws)
         except (Closed, TimeoutError):
             self.close()
             self._start()
         try:
-            return self._open()
+            return self._open(draws)
         except (Closed, TimeoutError) as error:
             raise Lost("the sandbox does not start", "crash") from error
 
@@ -183,6 +188,7 @@ class ProcessSandbox:
 
     def _start(self):
         self._folder = Path(tempfile.mkdtemp(prefix="grading-"))
+        self._can_draw = False
         self._channel, theirs = Channel.pair()
         with theirs:
             self._warm = subprocess.Popen(
@@ -206,7 +212,10 @@ class ProcessSandbox:
         """A new working directory for a session."""
         return tempfile.mkdtemp(prefix="work-", dir=self._folder)
 
-    def _open(self):
+    def _open(self, draws):
+        if draws and not self._can_draw:
+            self._ask({"do": "draw"}, self.limits.start)
+            self._can_draw = True
         folder = self.make_place()
         ours, theirs = Channel.pair()
         with theirs:

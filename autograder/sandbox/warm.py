@@ -45,6 +45,11 @@ SEED = 0
 SWEEP_SECONDS = 3.0
 IGNORED = {signal.SIGPIPE, getattr(signal, "SIGXFSZ", None)}
 """What Python ignores, so that it comes as an OSError instead."""
+HANDLERS = {
+    number: signal.SIG_IGN if number in IGNORED else signal.SIG_DFL
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+} | {signal.SIGINT: signal.default_int_handler}
+"""What a session does about signals, whatever a student's cells have said."""
 EXERCISES = {}
 """The lesson's, by name: looked up before a student's code can put something else in the place of a module."""
 
@@ -68,6 +73,9 @@ def main(channel, folder, bounds=None):
                     failed = load(message["imports"], message["units"], message["exercises"])
                     silence()  # from here on nobody reads stderr
                     channel.send({"failed": failed})
+                case "draw":
+                    draw_once()
+                    channel.send({})
                 case "open":
                     with channel.receive_channel() as theirs:
                         try:
@@ -122,7 +130,6 @@ def load(imports, units, names):
             EXERCISES[name] = exercises.get(name)
             if EXERCISES[name].prepare:
                 EXERCISES[name].prepare()
-        draw_once()
         reseed()  # loads numpy.random
         if "torch" in sys.modules:
             compute_once(sys.modules["torch"])
@@ -133,12 +140,13 @@ def load(imports, units, names):
 
 
 def draw_once():
-    """Draw a figure, so that the fonts are found once and not in every session that draws one."""
-    import matplotlib.pyplot as plt
+    """Draw a figure, so that matplotlib is loaded and the fonts are found once, not in every session that draws one."""
+    with without_collection():
+        import matplotlib.pyplot as plt
 
-    plt.figure().text(0, 0, "0")
-    plt.gcf().canvas.draw()
-    plt.close("all")
+        plt.figure().text(0, 0, "0")
+        plt.gcf().canvas.draw()
+        plt.close("all")
     # Set by matplotlib where it cannot write: a folder of this process, which no session sees.
     os.environ.pop("MPLCONFIGDIR", None)
 
@@ -203,7 +211,6 @@ def finish(pid):
 
 def check(channel, namespace, name):
     """Call the function of one exercise on the cases as they come in, and send back what it did."""
-    calm_signals()
     reseed()
     answer = namespace.get(name)
     if not callable(answer):
@@ -227,11 +234,8 @@ def cases(channel):
 def calm_signals():
     """Take back what a student's cells may have said about signals and timers."""
     signal.setitimer(signal.ITIMER_REAL, 0)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        # Some belong to the C library.
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in HANDLERS.items():
+        signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
