@@ -77,6 +77,8 @@ class Trace(TorchFunctionMode):
         if function is F.pad:
             return self._pad(*args, **kwargs)
         tensors = tensors_in(args, kwargs)
+        if not tensors:
+            return function(*args, **kwargs)
         if any(map(repeats_one_map, tensors)) and function is not F.conv2d:
             if function in MAP_BY_MAP and args and not kwargs.get("return_indices"):
                 return of_one_map(function, *args, **kwargs)
@@ -94,7 +96,7 @@ class Trace(TorchFunctionMode):
         if function in (torch.sum, torch.Tensor.sum) and hasattr(tensors[0], "factors"):
             return self._multiplied(*tensors[0].factors, function(*args, **kwargs).shape)
         initialises = getattr(function, "__module__", "") == "torch.nn.init" or function in DRAWS
-        if initialises and tensors and tensors[0].numel() > LARGE:
+        if initialises and tensors[0].numel() > LARGE:
             return tensors[0]
         result = function(*args, **kwargs)
         for t in tensors_in(result):
