@@ -312,6 +312,14 @@ def run(session, source):
     return shown
 
 
+def test_matplotlib_is_loaded_once_and_only_where_a_notebook_may_draw(kind):
+    asked = "'matplotlib.pyplot' in __import__('sys').modules"
+    with kind(limits=PATIENT) as sandbox:
+        for draws, loaded in ((False, "False"), (True, "True"), (False, "True")):
+            with sandbox.session(draws=draws) as session:
+                assert run(session, asked) == [("execute_result", {"text/plain": loaded})]
+
+
 def test_outputs_are_what_a_kernel_would_have_shown(session):
     assert run(session, "print('a'); print('b', file=sys.stderr); 3 + 4") == [
         ("stdout", "a\n"),
