@@ -119,10 +119,19 @@ def name_bug(exercise, rows, mistakes):
     """
     wrong = [i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast]
     others = [i for i, (case, _, _, found) in enumerate(rows) if not found and not case.fast]
+
+    def explained(outcomes):
+        return [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
+
+    # What explains everything explains the first failure, too: mostly nothing else needs to be computed of the others.
+    likely = [(bug, ask) for bug, ask in mistakes if explained(ask(wrong[:1]))]
+    for bug, ask in likely:
+        if len(explained(ask(wrong))) == len(wrong) and not ask(others):
+            return bug
     best, best_rank = None, (0, 0)
     for bug, ask in mistakes if wrong else ():
         outcomes = ask(wrong)
-        same = [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
+        same = explained(outcomes)
         equal, unlike = len(same), len(outcomes) - len(same)
         if not equal or equal < best_rank[0]:  # whatever it answers in the other cases
             continue
@@ -134,8 +143,6 @@ def name_bug(exercise, rows, mistakes):
             by_accident |= 3 * equal < len(wrong) or contrary > equal
         if (equal, -contrary) > best_rank and not by_accident:
             best, best_rank = bug, (equal, -contrary)
-        if best_rank == (len(wrong), 0):  # it explains everything: others need not be computed
-            break
     return best
 
 

@@ -102,9 +102,8 @@ class Expected:
         return [(bug, answer) for bug in self.exercise.bugs for answer in bug.answers]
 
     def mistakes(self):
-        """Yield ``(bug, ask)`` for each of the ``ways``, as ``diagnosis.name_bug`` takes them."""
-        for number, (bug, _) in enumerate(self.ways):
-            yield bug, functools.partial(self._ask, number)
+        """``(bug, ask)`` for each of the ``ways``, as ``diagnosis.name_bug`` takes them."""
+        return [(bug, functools.partial(self._ask, number)) for number, (bug, _) in enumerate(self.ways)]
 
     def _ask(self, number, indices):
         known = self._mistakes.setdefault(number, {})
