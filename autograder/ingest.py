@@ -192,11 +192,14 @@ def load(path):
                 raise Refusal(f"{path.name} is no ordinary file")
             if status.st_size > MAX_BYTES:
                 raise Refusal(f"{status.st_size / 2**20:.0f} MiB, over the limit of {MAX_BYTES >> 20}")
-            return file.read(MAX_BYTES)
+            data = file.read(MAX_BYTES)
     except FileNotFoundError as error:
         raise Refusal(f"no {path.name} in the folder") from error
     except OSError as error:
         raise Refusal(f"cannot be read: {error.strerror}") from error
+    if not data:
+        raise Refusal("the file is empty")
+    return data
 
 
 def parse(data):

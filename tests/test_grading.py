@@ -550,15 +550,18 @@ def test_a_refused_submission_stays_refused_until_it_is_mended(grade, notebook, 
     folder = tmp_path / "submitted"
     submit(folder, "other", nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
     (folder / "empty" / UNIT).mkdir(parents=True)
+    submit(folder, "cut", "")
     submit(folder, "good", notebook())
     summary = grade()
     assert found(summary) == {"good": (1, "", ())}
     assert summary.refused == {
         ("other", UNIT): "no cell of any exercise of this unit is in the notebook",
         ("empty", UNIT): f"no {UNIT}.ipynb in the folder",
+        ("cut", UNIT): "the file is empty",
     }
     assert report_again(tmp_path / "results").refused == summary.refused
     shutil.rmtree(folder / "other")
+    shutil.rmtree(folder / "cut")
     assert list(grade().refused) == list(report_again(tmp_path / "results").refused) == [("empty", UNIT)]
     submit(folder, "other", notebook())
     shutil.rmtree(folder / "empty")
