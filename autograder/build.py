@@ -257,7 +257,8 @@ def _known(root, wanted):
 
 def no_unit(unit, known):
     """What to say of a name that is no unit's: the nearest one, or all there are."""
-    near = [name for name in known if name.startswith(unit)] or difflib.get_close_matches(unit, known, n=1)
+    begun = [name for name in known if name.startswith((unit, unit.zfill(2)))]
+    near = begun or difflib.get_close_matches(unit, known, n=1)
     return f"no unit {unit}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
 
 

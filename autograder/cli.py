@@ -245,6 +245,12 @@ def grade(
             progress.stop()
             console.print("Stopped. What was graded is kept: the same command goes on from here.")
             sys.exit(130)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            where = f"{error.filename or output}: {error.strerror}"
+            kept = "what was graded is kept: make room, and the same command goes on from here"
+            raise GradingError(f"{where}; {kept}") from error
     _show(summary, units)
     left_alone = f", {len(summary.strays)} left alone" if summary.strays else ""
     counts = f"{summary.graded} graded, {summary.unchanged} unchanged, {len(summary.refused)} refused{left_alone}."

@@ -20,7 +20,7 @@ class Cluster:
         address: "tcp://host:8786".
 
     Raises:
-        errors.UsageError: where Dask is not installed, nothing answers there, or no worker is there.
+        errors.UsageError: where Dask is not installed, that is no address, nothing answers there, or it has no worker.
     """
 
     def __init__(self, address):
@@ -28,6 +28,7 @@ class Cluster:
             import distributed
         except ImportError as error:
             raise UsageError("--scheduler needs Dask: pip install 'cnn-course[cluster]'") from error
+        _check_address(address)
         self._distributed = distributed
         self._running = {}
         self._workers_seen = time.monotonic()
@@ -99,3 +100,19 @@ class Cluster:
                 return None
             raise GradingError(f"a Dask worker cannot do the work: {type(error).__name__}: {error}") from error
         raise GradingError("the Dask scheduler is gone; start again to go on")
+
+
+def _check_address(address):
+    """Raise UsageError for what cannot be the address of a scheduler; Dask's client would print a traceback as well."""
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import backends
+
+    try:
+        scheme, where = parse_address(address)
+        if scheme in ("tcp", "tls"):
+            parse_host_port(where)
+        known = scheme in backends
+    except ValueError:
+        known = False
+    if not known:
+        raise UsageError(f"{address} is no address of a Dask scheduler: tcp://host:8786")

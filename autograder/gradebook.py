@@ -173,17 +173,18 @@ class Book:
     def batch(self):
         """All that is written in the block goes into the database at once, or not at all; late penalties follow."""
         session = self._book.db
-        with _errors(self.url):
-            # nbgrader's own functions commit on the way.
-            session.commit, self._late = session.flush, []
-            try:
-                yield
-            except BaseException:
+        # nbgrader's own functions commit on the way.
+        session.commit, self._late = session.flush, []
+        try:
+            yield
+        except BaseException:
+            with _errors(self.url):
                 session.rollback()
-                raise
-            finally:
-                del session.commit
-                late, self._late = self._late, None
+            raise
+        finally:
+            del session.commit
+            late, self._late = self._late, None
+        with _errors(self.url):
             session.commit()
             for submission, student, unit in late:
                 self._penalise(submission, student, unit)
@@ -335,6 +336,9 @@ def _exists(url):
 def _connection(url):
     """A connection, for one transaction."""
     engine = sqlalchemy.create_engine(url)
+    if engine.dialect.name == "sqlite":  # Python's module would end the transaction before each new table
+        sqlalchemy.event.listen(engine, "connect", lambda connection, _: setattr(connection, "isolation_level", None))
+        sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
         with engine.begin() as connection:
             yield connection

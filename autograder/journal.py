@@ -125,9 +125,13 @@ class Journal:
     def _append(self, *events):
         lines = [json.dumps(event).encode() + b"\n" for event in events]
         offset = self._file.seek(0, os.SEEK_END)
-        self._file.writelines(lines)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.writelines(lines)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            error.filename = str(self._file.name)
+            raise
         for event, line in zip(events, lines, strict=True):
             self._note(event, offset, len(line))
             offset += len(line)

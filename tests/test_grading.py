@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -528,7 +529,7 @@ def test_a_page_is_written_whole_or_not_at_all(grade, notebook, tmp_path, monkey
 def fail_for(path, replace):
     def failing(here, there):
         if there == path:
-            raise OSError("no room")
+            raise OSError(errno.ENOSPC, "no room")
         replace(here, there)
 
     return failing
@@ -670,6 +671,26 @@ def test_a_new_gradebook_is_the_one_that_nbgrader_makes(tmp_path, monkeypatch):
     gradebook.create(gradebook.sqlite_url(tmp_path / "ours"))
     with sqlite3.connect(tmp_path / "ours" / "gradebook.db") as made:
         assert _layout(made) == theirs
+
+
+def test_a_gradebook_that_could_not_be_finished_is_made_the_next_time(tmp_path):
+    program = """
+import resource, sys
+from autograder import gradebook
+resource.setrlimit(resource.RLIMIT_FSIZE, (90_000, resource.RLIM_INFINITY))
+gradebook.create(sys.argv[1])
+"""
+    made, whole = (gradebook.sqlite_url(tmp_path / name) for name in ("made", "whole"))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "whole").mkdir()
+    done = subprocess.run([sys.executable, "-c", program, made], capture_output=True, text=True, timeout=120)
+    assert "GradebookError" in done.stderr
+    layouts = []
+    for url in (made, whole):
+        gradebook.create(url)
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+            layouts.append(_layout(database))
+    assert layouts[0] == layouts[1]
 
 
 def _layout(database):
@@ -871,6 +892,7 @@ def handed_in(tmp_path_factory):
         (["--submitted", "in", "--output", "in"], "in lies in in, as students do"),
         (["03-conv-forwrd", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
         (["03", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
+        (["3", "--submitted", "in", "--output", "out"], "did you mean 03-conv-forward?"),
         (["zzz", "--submitted", "in", "--output", "out"], "there are 00-start-here, "),
         (["--submitted", "in", "--output", "taken"], "error: the gradebook sqlite:///"),
         (["--submitted", "in", "--output", "out", "--db", "sqlite:////no/such/folder/g.db"], "unable to open database"),
@@ -927,6 +949,20 @@ main()
     done = subprocess.run([sys.executable, "-c", lacking], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 3, done.stderr
     assert re.fullmatch(r"error: (jupytext|scipy)\S* is not installed: .* -e '\.\[grading\]'\n", done.stderr)
+
+
+def test_a_full_disk_is_one_line_and_what_was_graded_is_kept(tmp_path, handed_in):
+    there = tmp_path / "out" / "autograded" / "blank" / UNIT
+    there.mkdir(parents=True)
+    (there / f".{UNIT}.ipynb.new").symlink_to("/dev/full")
+    arguments = ["grade", "--submitted", handed_in, "--output", tmp_path / "out"]
+    done = autograder(*arguments)
+    notebook = there / f"{UNIT}.ipynb"
+    told = "what was graded is kept: make room, and the same command goes on from here"
+    assert done.stderr == f"error: {notebook}: No space left on device; {told}\n"
+    assert done.returncode == 3 and list(there.iterdir()) == []
+    assert "0 graded, 1 unchanged" in autograder(*arguments).stdout
+    assert notebook.is_file()
 
 
 def test_two_runs_do_not_write_one_journal(grade, notebook, tmp_path):

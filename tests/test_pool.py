@@ -279,8 +279,19 @@ def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         cluster.Cluster("tcp://127.0.0.1:1")
-    with pytest.raises(UsageError, match="no Dask scheduler answers at nonsense://"):
-        cluster.Cluster("nonsense://")
+
+
+@pytest.mark.parametrize("address", ["nonsense://", "host", "tcp://host", "tcp://host:port"])
+def test_what_is_no_address_is_refused_before_anything_is_started(address):
+    """Dask's client, once begun, waits for half a minute and prints a traceback when the program ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from autograder.cluster import Cluster; Cluster({address!r})"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    told = f"autograder.errors.UsageError: {address} is no address of a Dask scheduler: tcp://host:8786"
+    assert done.stderr.splitlines()[-1] == told
 
 
 def test_without_dask_the_line_says_what_to_install(monkeypatch):
