@@ -283,35 +283,37 @@ def collect(archives, system, folder):
     A notebook's unit is known by its grade ids, whatever the file is called. Students who handed in an archive get it
     unpacked. Of several notebooks of a unit the last one is taken.
 
-    Exits with 0 when everything was taken, 1 when something was not (each is named with its reason), 2 where the
-    archive cannot be read.
+    Exits with 0 when everything was taken, 1 when something was not (each is named with its reason), 2 where an
+    archive cannot be read, holds nothing or is another system's; those before it are unpacked.
     """
+    problems = [line for archive in archives for line in _collect(archive, system, folder)]
+    sys.exit(1 if problems else 0)
+
+
+def _collect(archive, system, folder):
+    """Unpack one archive and tell what came of it; the lines about what was not taken."""
     from autograder import build as builder
     from autograder.collect import collect as unpack
 
-    problems, late, notes = [], [], []
-    for archive in archives:
-        columns = (TextColumn("collecting"), BarColumn(), MofNCompleteColumn())
-        with _progress(*columns) as progress:
-            task = progress.add_task("", total=None)
-            notify = lambda done, total, task=task, progress=progress: progress.update(
-                task, completed=done, total=total
-            )
-            done = unpack(archive, system, folder, builder.units(), notify)
-        students = len({student for student, _ in done.submissions})
-        times = "with their times" if done.times else "the archive does not say when they were handed in"
-        count = f"{len(done.submissions)} notebooks of {students} students"
-        console.print(f"{_plain(archive)}: {count} in {_plain(folder)}, {times}", soft_wrap=True)
-        problems += done.problems
-        notes += done.notes
-        late += sorted(done.late)
-    for student, unit in late:
+    with _progress(TextColumn("collecting"), BarColumn(), MofNCompleteColumn()) as progress:
+        task = progress.add_task("", total=None)
+        notify = lambda done, total: progress.update(task, completed=done, total=total)
+        done = unpack(archive, system, folder, builder.units(), notify)
+    students = len({student for student, _ in done.submissions})
+    count = f"{_counted(len(done.submissions), 'notebook')} of {_counted(students, 'student')} in {_plain(folder)}"
+    times = "with their times" if done.times else "the archive does not say when they were handed in"
+    console.print(f"{_plain(archive)}: {count}" + (f", {times}" if students else ""), soft_wrap=True)
+    for student, unit in sorted(done.late):
         console.print(f"late {_plain(student)} {unit}: {system.capitalize()} says so", soft_wrap=True)
-    for note in notes:
+    for note in done.notes:
         console.print(f"[bold]note[/] {_plain(note)}", soft_wrap=True)
-    for problem in problems:
+    for problem in done.problems:
         console.print(f"[bold]not taken[/] {_plain(problem)}", soft_wrap=True)
-    sys.exit(1 if problems else 0)
+    return done.problems
+
+
+def _counted(number, thing):
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 @main.command()

@@ -47,7 +47,8 @@ CANVAS = re.compile(
     re.DOTALL,
 )
 CANVAS_TEXT = re.compile(r".+_(?:text|link)\.html")
-
+PATTERNS = {"moodle": (MOODLE, MOODLE_TEXT), "canvas": (CANVAS, CANVAS_TEXT)}
+"""By system: the name of a student's file, and that of an answer typed into the page."""
 
 UNREADABLE = (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error)
 """What zipfile raises on bytes that are no archive, or a damaged one."""
@@ -128,13 +129,14 @@ def collect(archive, system, folder, units, notify=lambda done, total: None):
         A Collected.
 
     Raises:
-        errors.UsageError: where the archive cannot be read or the folder not be written.
+        errors.UsageError: where the archive cannot be read, is empty or another system's, or the folder not be written.
     """
     done = Collected()
     try:
         with zipfile.ZipFile(archive) as opened:
             if len(opened.infolist()) > MAX_ENTRIES:
                 raise UsageError(f"{archive} has more than {MAX_ENTRIES} files")
+            _check_system(archive, [info.filename for info in opened.infolist() if info.filename[-1:] != "/"], system)
             _collect(opened, system, Path(folder), units, done, notify)
     except FileNotFoundError as error:
         raise UsageError(f"there is no {error.filename or archive}") from error
@@ -143,6 +145,15 @@ def collect(archive, system, folder, units, notify=lambda done, total: None):
     except OSError as error:
         raise UsageError(f"{error.filename or archive}: {error.strerror}") from error
     return done
+
+
+def _check_system(archive, names, system):
+    """Raise UsageError for an archive of no files, or where all that can be told is that another system made it."""
+    if not names:
+        raise UsageError(f"{archive} holds no files")
+    systems = [each for each, (pattern, _) in PATTERNS.items() if any(map(pattern.fullmatch, names))]
+    if systems and system not in systems:
+        raise UsageError(f"{archive} has names as {systems[0].capitalize()} gives them: --from {systems[0]}")
 
 
 def _collect(opened, system, folder, units, done, notify):
@@ -232,7 +243,7 @@ def listed(names):
 def _entry(opened, info, system, order, budget):
     """The Entry of one file. Raises Skipped."""
     _check_name(info)
-    pattern, text = (MOODLE, MOODLE_TEXT) if system == "moodle" else (CANVAS, CANVAS_TEXT)
+    pattern, text = PATTERNS[system]
     found = pattern.fullmatch(info.filename)
     if not found:
         if text.match(info.filename):

@@ -32,10 +32,12 @@ from nbgrader.dbutil import ALEMBIC_DIR
 from nbgrader.preprocessors import AssignLatePenalties, InstantiateTests
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution, parse_utc
 from sqlalchemy.engine import make_url
+from traitlets import TraitError
 
 from autograder.errors import GradebookError
 from autograder.nbgrader_config import course_config
 
+KINDS = "take sqlite:////folder/gradebook.db or postgresql://user@host/course"
 SEED_FILE = "secret-seed.txt"
 A_DAY = datetime.timedelta(days=1)
 
@@ -200,7 +202,10 @@ class Book:
     def _penalise(self, submission, student, unit):
         if submission.total_seconds_late > 0:
             nbgrader = {"notebook": unit, "assignment": unit, "student": student, "db_url": self.url}
-            AssignLatePenalties(config=self._config)(new_notebook(), {"nbgrader": nbgrader})
+            try:
+                AssignLatePenalties(config=self._config)(new_notebook(), {"nbgrader": nbgrader})
+            except TraitError as error:
+                raise GradebookError(f"late penalties, as nbgrader_config.py has them: {_first_line(error)}") from error
             return
         for notebook in submission.notebooks:  # nbgrader leaves alone what is no longer late
             if notebook.late_submission_penalty:
@@ -298,8 +303,10 @@ def _errors(url):
     try:
         yield
     except ModuleNotFoundError as error:
-        needed = f"needs {error.name}: pip install 'cnn-course[cluster]'"
-        raise GradebookError(f"the gradebook {make_safe(url)} {needed}") from error
+        ours = "pip install 'cnn-course[cluster]'" if error.name == "psycopg2" else KINDS
+        raise GradebookError(f"the gradebook {make_safe(url)} needs {error.name}: {ours}") from error
+    except sqlalchemy.exc.ArgumentError as error:
+        raise GradebookError(f"the gradebook {make_safe(url)} cannot be used: {_first_line(error)}; {KINDS}") from error
     except (sqlalchemy.exc.SQLAlchemyError, ValueError, OSError) as error:
         raise GradebookError(f"the gradebook {make_safe(url)} cannot be used: {_first_line(error)}") from error
     except RuntimeError as error:  # nbgrader's, about cells that were added or removed

@@ -17,8 +17,8 @@ DAY = 24 * 60 * 60
 class PerDay(LateSubmissionPlugin):
     """Takes a share of the points for each day begun after a time of grace."""
 
-    share = Float(0.1, help="Share of the points that a day costs.").tag(config=True)
-    grace_minutes = Float(15, help="How late a submission may be for nothing.").tag(config=True)
+    share = Float(0.1, min=0, max=1, help="Share of the points that a day costs.").tag(config=True)
+    grace_minutes = Float(15, min=0, help="How late a submission may be for nothing.").tag(config=True)
 
     def late_submission_penalty(self, student_id, score, total_seconds_late):
         """Points to take off; nbgrader never lets them exceed the score."""

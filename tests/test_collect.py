@@ -311,7 +311,7 @@ def test_the_command_says_what_it_did_and_what_it_could_not(tmp_path, notebook):
         done = invoke(tmp_path / "a.zip", "--from", "canvas", "--to", tmp_path / "in")
     assert done.exit_code == 1
     told = captured.get()
-    assert f"1 notebooks of 1 students in {tmp_path / 'in'}" in told
+    assert f"1 notebook of 1 student in {tmp_path / 'in'}" in told
     assert f"late doejane-1 {UNIT}: Canvas says so" in told
     assert "not taken roejohn_3_4_y.ipynb: no unit of this course" in told
     [submission], strays = ingest.find(tmp_path / "in", [UNIT], [UNIT])
@@ -319,11 +319,25 @@ def test_the_command_says_what_it_did_and_what_it_could_not(tmp_path, notebook):
     json.loads(ingest.load(submission.path))
 
 
+def test_an_archive_that_cannot_be_read_hides_nothing_of_those_before_it(tmp_path, notebook):
+    (tmp_path / "a.zip").write_bytes(pack({"doejane_1_2_x.ipynb": notebook, "roejohn_3_4_y.ipynb": b"{}"}))
+    with cli.console.capture() as captured:
+        done = invoke(tmp_path / "a.zip", "nowhere.zip", "--from", "canvas", "--to", tmp_path / "in")
+    assert (done.exit_code, done.stderr) == (2, "error: there is no nowhere.zip\n")
+    assert "not taken roejohn_3_4_y.ipynb: no unit of this course" in captured.get()
+
+
 def test_bad_usage_is_one_line(tmp_path):
     (tmp_path / "a.zip").write_text("no archive")
+    (tmp_path / "none.zip").write_bytes(pack({"folder/": b""}))
+    (tmp_path / "moodle.zip").write_bytes(pack({"Ada Lovelace_1_assignsubmission_file/a.ipynb": b"", "notes.txt": b""}))
+    (tmp_path / "canvas.zip").write_bytes(pack({"lovelaceada_1_2_a.ipynb": b""}))
     for arguments, told in [
         (["nowhere.zip", "--from", "canvas"], "error: there is no nowhere.zip"),
         ([tmp_path / "a.zip", "--from", "moodle"], "is no zip file, or is damaged"),
+        ([tmp_path / "none.zip", "--from", "moodle"], "none.zip holds no files"),
+        ([tmp_path / "moodle.zip", "--from", "canvas"], "has names as Moodle gives them: --from moodle"),
+        ([tmp_path / "canvas.zip", "--from", "moodle"], "has names as Canvas gives them: --from canvas"),
         ([tmp_path / "a.zip", "--from", "ilias"], "'ilias' is not one of 'moodle', 'canvas'"),
         ([tmp_path / "a.zip"], "Missing option '--from'"),
     ]:

@@ -609,6 +609,29 @@ def test_a_penalty_is_taken_back_when_the_due_date_moves(grade, notebook, tmp_pa
         assert (due, row["late_penalty"]) == (due, penalty)
 
 
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("AssignLatePenalties.plugin_class = 'autograder.late.PerDai'", "PerDai' could not be imported"),
+        ("PerDay.share = 10  # per cent, somebody thought", "should not be greater than 1, but"),
+        ("PerDay.share = -0.1", "should not be less than 0, but"),
+        ("PerDay.grace_minutes = 'ten'", "expected a float, not the str 'ten'"),
+    ],
+)
+def test_a_late_policy_that_cannot_be_is_one_line(grade, notebook, tmp_path, policy, told):
+    path, results = submit(tmp_path / "submitted", "late", notebook()), tmp_path / "results"
+    dated(path.parent / "timestamp.txt", "2025-03-02 10:00:00 UTC\n", "2025-03-02 10:00:01")
+    grade()
+    config, before = results / "nbgrader_config.py", (results / "grades.csv").read_bytes()
+    config.write_text(config.read_text() + 'c.AssignLatePenalties.plugin_class = "autograder.late.PerDay"\n')
+    config.write_text(config.read_text() + f"c.{policy}\n")
+    with Gradebook(gradebook.sqlite_url(results), "cnn-course") as book:
+        book.update_or_create_assignment(UNIT, duedate="2025-03-01 10:00:00 UTC")
+    with pytest.raises(GradebookError, match=f"late penalties, as nbgrader_config.py has them: .*{told}"):
+        report_again(results)
+    assert (results / "grades.csv").read_bytes() == before
+
+
 def test_a_class_that_was_copied_without_its_dates_is_not_late_in_silence(grade, notebook, tmp_path):
     original = tmp_path / "original"
     for student in ("ada", "bob"):
@@ -896,10 +919,9 @@ def handed_in(tmp_path_factory):
         (["zzz", "--submitted", "in", "--output", "out"], "there are 00-start-here, "),
         (["--submitted", "in", "--output", "taken"], "error: the gradebook sqlite:///"),
         (["--submitted", "in", "--output", "out", "--db", "sqlite:////no/such/folder/g.db"], "unable to open database"),
-        (
-            ["--submitted", "in", "--output", "out", "--db", "nonsense"],
-            "error: the gradebook at that URL cannot be used",
-        ),
+        (["--submitted", "in", "--output", "out", "--db", "nonsense"], "; take sqlite:////folder/gradebook.db or "),
+        (["--submitted", "in", "--output", "out", "--db", "odd://x"], "odd://x cannot be used: Can't load plugin: "),
+        (["--submitted", "in", "--output", "out", "--db", "mysql://x/y"], "needs MySQLdb: take sqlite:////folder/"),
         (["--submitted", "in", "--output", "seedless"], "secret-seed.txt should hold one number"),
         (["--submitted", "in", "--output", "odd"], "nbgrader_config.py cannot be used: NameError"),
         (["--submitted", "in", "--output", "file"], "Directory 'file' is a file"),
