@@ -78,6 +78,16 @@ class TimeUp(BaseException):
     """Raised inside a call that has run too long. No Exception, so that ``except Exception`` lets it pass."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A Ctrl-C, or Jupyter's stop button, during a call; its text says where.
+
+    IPython shows it as one line: of a traceback, all but one line would be the check's own.
+    """
+
+    def _render_traceback_(self):
+        return [str(self)]
+
+
 class TooManyLines(BaseException):
     """Raised inside a call of a ``fast`` case that loops over single elements."""
 
@@ -103,7 +113,7 @@ def run(answer, cases, exercise):
 
 
 def call(answer, case, exercise, kept=None):
-    """Run one case. Raises nothing but the KeyboardInterrupt of a real Ctrl-C.
+    """Run one case. Raises nothing but Interrupted, on a real Ctrl-C.
 
     Args:
         answer, case, exercise: what to call with what.
@@ -133,10 +143,12 @@ def _call(answer, case, exercise, kept):
             value = plain(result, copy=not case.fast)
     except BaseException as raised:
         if interrupted.is_set():
-            raise KeyboardInterrupt from None
+            raise _interrupted(exercise, raised) from None
         seconds = time.thread_time() - started
         # What a probe is called with says nothing about the signature of the answer.
         error = describe(raised, None if exercise.probe else answer, args, kwargs)
+    if interrupted.is_set():  # and a student's bare `except:` has swallowed it
+        raise _interrupted(exercise)
     mutated = tuple(name for name, old, new in _named(case, args, kwargs, exercise) if not _same(old, new))
     if kept is not None and not error and not case.fast and not issubclass(type(result), UNCHANGING):
         made_of = _text(lambda: list(arrays([result])), [])
@@ -144,6 +156,11 @@ def _call(answer, case, exercise, kept):
             mutated += (EARLIER_RESULT,)
         kept.append((result, made_of, value))
     return Outcome(value, error, mutated, seconds, printed.getvalue())
+
+
+def _interrupted(exercise, raised=None):
+    where = _text(lambda: _student_line(raised), "") if raised else ""
+    return Interrupted(f"The check of {exercise.name} was interrupted{where and f' at {where}'}.")
 
 
 def plain(value, depth=0, copy=True):

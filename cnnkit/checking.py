@@ -1,9 +1,12 @@
 """What students and other programs call: ``check`` shows how an answer does, ``evaluate`` returns it."""
 
+import contextlib
 import functools
+import signal
 import sys
+import threading
 
-from cnnkit import calling, devices, progress, verdict
+from cnnkit import calling, devices, progress, rendering, verdict
 
 PUBLIC_SEED = 0
 
@@ -15,7 +18,7 @@ class CheckFailed(AssertionError):
     """
 
     def __init__(self, verdict):
-        points = f"{verdict.exercise}: {verdict.score:g} of {verdict.max_score:g} points."
+        points = f"{verdict.exercise}: {rendering.points(verdict.score, verdict.max_score)}."
         super().__init__(f"{points} {verdict.hint or verdict.message}")
         self.verdict = verdict
 
@@ -51,7 +54,7 @@ def evaluate(name, answer, seed=PUBLIC_SEED, device="cpu"):
         device: where the reference, and answers in torch, compute: "cpu", "cuda", "mps".
 
     Returns:
-        A ``verdict.Verdict``. Nothing is raised, but for the KeyboardInterrupt of a Ctrl-C.
+        A ``verdict.Verdict``. Nothing is raised, but for ``calling.Interrupted`` on a Ctrl-C.
     """
     try:
         return _evaluate(name, answer, seed, device)
@@ -63,6 +66,9 @@ def evaluate(name, answer, seed=PUBLIC_SEED, device="cpu"):
 
 
 def _evaluate(name, answer, seed, device):
+    if "torch" not in sys.modules:
+        with _undisturbed():
+            import torch  # noqa: F401
     expected = _expect(name, seed, str(devices.device(device)))
     exercise = expected.exercise
     if not callable(answer):
@@ -75,6 +81,22 @@ def _evaluate(name, answer, seed, device):
 
 # The same few checks are asked for again and again, and a large case is tens of megabytes.
 _expect = functools.lru_cache(maxsize=4)(verdict.expect)
+
+
+@contextlib.contextmanager
+def _undisturbed():
+    """Put off a Ctrl-C to the end of the block: a library that it stops halfway stays in pieces for the session."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise calling.Interrupted("The check was interrupted.")
 
 
 def _show(result):

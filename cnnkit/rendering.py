@@ -15,7 +15,7 @@ BLUE, ORANGE = "0,114,178", "213,94,0"  # of Okabe and Ito's palette, told apart
 
 def text(verdict):
     """The verdict for a terminal."""
-    lines = [f"{verdict.exercise}: {_points(verdict.score, verdict.max_score)}. {_summary(verdict)}".rstrip()]
+    lines = [f"{verdict.exercise}: {points(verdict.score, verdict.max_score)}. {_summary(verdict)}".rstrip()]
     failure = verdict.failure
     if failure and not _unwritten(verdict):
         lines += [
@@ -37,7 +37,7 @@ def html(verdict):
     sign = f'<span aria-hidden="true" style="color:rgb({colour});font-weight:700">{mark}</span>'
     parts = [
         f'<div style="font-size:1.05em">{sign} '
-        f"<strong>{escape(verdict.exercise)}</strong> · {_points(verdict.score, verdict.max_score)}"
+        f"<strong>{escape(verdict.exercise)}</strong> · {points(verdict.score, verdict.max_score)}"
         f"{' · ' + escape(_summary(verdict)) if _summary(verdict) else ''}</div>"
     ]
     failure = verdict.failure
@@ -67,7 +67,8 @@ def html(verdict):
     )
 
 
-def _points(score, max_score):
+def points(score, max_score):
+    """How many points there are of how many, in words."""
     return f"{score:g} of {max_score:g} point{'s' * (max_score != 1)}"
 
 

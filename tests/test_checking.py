@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from cnnkit import CheckFailed, calling, check, evaluate, verdict
+from cnnkit.calling import Interrupted
 from cnnkit.exercises import get
 from cnnkit.verdict import Verdict
 
@@ -290,8 +291,61 @@ def test_ctrl_c_stops_the_check():
         signal.raise_signal(signal.SIGINT)
         time.sleep(60)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match=r"^The check of zero_pad was interrupted at line \d+: signal\.raise_signal"):
         evaluate("zero_pad", interrupted)
+
+
+def test_ctrl_c_stops_the_check_of_a_function_that_swallows_it():
+    calls = []
+
+    def swallowing(x, p):
+        calls.append(p)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException:
+            return right(x, p)
+
+    with pytest.raises(Interrupted, match=r"^The check of zero_pad was interrupted\.$"):
+        evaluate("zero_pad", swallowing)
+    assert len(calls) == 1
+
+
+def test_ctrl_c_while_torch_is_loaded_waits_until_it_is_whole():
+    program = """
+import signal, sys
+from cnnkit import evaluate
+
+class Presses:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch.autograd":
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+right = lambda x: 2 * x
+try:
+    evaluate("practice", right)
+except KeyboardInterrupt:
+    print(evaluate("practice", right).passed)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_in_ipython_an_interrupted_check_is_one_line_and_no_traceback():
+    shell = InteractiveShell.instance()
+    try:
+        shown = shell.run_cell("""
+import signal
+from cnnkit import check
+def waits(x, p):
+    signal.raise_signal(signal.SIGINT)
+check("zero_pad", waits)
+""")
+        (line,) = shown.error_in_exec._render_traceback_()
+        assert line == "The check of zero_pad was interrupted at line 4: signal.raise_signal(signal.SIGINT)."
+    finally:
+        InteractiveShell.clear_instance()
 
 
 def test_a_check_works_in_another_thread():
