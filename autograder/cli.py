@@ -526,6 +526,7 @@ def _show(summary, units):
         table.add_column("points", justify="right")
         table.add_column("what was found")
         for (student, unit), marks in students.items():
+            marks += summary.written.get((student, unit), ())
             points = f"{sum(r.score for r in marks):g} / {sum(r.max_score for r in marks):g}"
             table.add_row(_plain(student), unit, points, _plain(_found(marks)))
         console.print(table)

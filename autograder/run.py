@@ -79,10 +79,12 @@ class Row:
 class Summary:
     """What a run leaves: every row in the gradebook, who was refused and why, what was new in this run.
 
-    ``strays`` are folders and files that nothing came of, and why; ``notes`` are lines for the instructor.
+    ``written`` are the answers in words, by student and unit, which have no row; ``strays`` are folders and files that
+    nothing came of, and why; ``notes`` are lines for the instructor.
     """
 
     rows: list[Row] = field(default_factory=list)
+    written: dict[tuple[str, str], list[report.Written]] = field(default_factory=dict)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     strays: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -253,7 +255,7 @@ def publish(output, book, journal, summary, pages=True, whole=True):
     Args:
         output: the folder.
         book, journal: its gradebook and journal, open.
-        summary: gets the rows.
+        summary: gets the rows and the answers in words.
         pages: whether to write feedback pages.
         whole: whether it is an error that another version of the autograder wrote some of the results; else they are
             left out, with a note.
@@ -274,6 +276,7 @@ def publish(output, book, journal, summary, pages=True, whole=True):
         scores = marks[who].scores
         summary.rows += _rows(who, graded, scores)
         details.add(who, graded, scores)
+        summary.written[who] = details.written[who]
         for exercise, shape in kept.shapes.items():
             shapes.setdefault((who[1], exercise), {})[who[0]] = shape
         if pages:

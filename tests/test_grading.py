@@ -327,11 +327,17 @@ def found(summary):
 def test_written_answers_wait_for_a_person(grade, notebook, tmp_path):
     submit(tmp_path / "submitted", "silent", notebook())
     submit(tmp_path / "submitted", "talks", notebook(written="Two times is **twice** <script>alert(1)</script>."))
-    assert found(grade()) == {"silent": (1, "", ()), "talks": (1, "", ())}
+    summary = grade()
+    assert found(summary) == {"silent": (1, "", ()), "talks": (1, "", ())}
     with gradebook.Book(gradebook.sqlite_url(tmp_path / "results")) as book:
         scores = {who[0]: marks["why_double"] for who, marks in book.scores().items()}
         assert (scores["silent"].waiting, scores["talks"].waiting) == (False, True)
         assert book.comments()["silent", UNIT]["why_double"] == "No response."
+    with cli.console.capture() as captured:
+        cli._show(summary, ())
+    silent, talks = (line.split("│")[3:5] for line in captured.get().splitlines() if UNIT in line)
+    assert [cell.strip() for cell in silent] == ["1 / 4", ""]
+    assert [cell.strip() for cell in talks] == ["1 / 4", "waiting: why_double"]
     page = (tmp_path / "results" / "feedback" / "talks" / UNIT / f"{UNIT}.html").read_text()
     assert "Some answers still wait for a person" in page and "<strong>twice</strong>" in page
     assert "<script" not in page
