@@ -4,6 +4,7 @@ Each raises OSError, with the name of the call, where the kernel refuses.
 """
 
 import ctypes
+import functools
 import os
 import re
 
@@ -32,6 +33,7 @@ PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITIES_V3 = 0x20080522
 
 
+@functools.cache
 def _libc():
     return ctypes.CDLL(None, use_errno=True)
 
