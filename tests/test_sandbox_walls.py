@@ -285,6 +285,11 @@ def test_addresses_without_memory_are_free(session):
     )
 
 
+def test_memory_that_is_not_touched_is_free_up_to_a_gibibyte(session):
+    """As torch's libraries for a GPU map it, where a student's code is the first to import them."""
+    assert says(session, f"len(mmap.mmap(-1, {confine.LATE}, mmap.MAP_PRIVATE))") == str(confine.LATE)
+
+
 def test_memory_that_is_shared_ends_its_check_alone(session):
     session.run(
         textwrap.dedent(f"""

@@ -24,6 +24,9 @@ WORK = "/home/student"
 OPEN_FILES = 256
 MAX_FILES = 4096
 """How many files and folders each of these can hold."""
+LATE = 1 << 30
+"""Bytes beyond the limit of memory that a session may map: torch's libraries for a GPU, loaded late, hardly touch what
+they map. What is used, the watchdog sees."""
 
 _SPACES = (
     kernel.CLONE_NEWUSER
@@ -180,7 +183,7 @@ def _limit(bounds):
         data = int(file.read().split()[5]) * resource.getpagesize()
     for name, value in (
         # Not of all addresses: torch's libraries for a GPU take gigabytes of these, and hardly any memory.
-        (resource.RLIMIT_DATA, data + bounds.memory),
+        (resource.RLIMIT_DATA, data + bounds.memory + LATE),
         (resource.RLIMIT_NPROC, bounds.processes),
         (resource.RLIMIT_FSIZE, bounds.disk),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
