@@ -31,6 +31,8 @@ def export(output, form, units=(), columns=(), db=None, notify=lambda line: None
         errors.AutograderError
     """
     titles = dict(columns)
+    if len(titles) < len(columns) or len(set(titles.values())) < len(titles):
+        raise UsageError("--column: each unit once, and each title once")
     check_units([*units, *titles])
     with Book(db or gradebook_url(output)) as book:
         submissions = [s for s in book.submissions() if not units or s.unit in units]
@@ -42,7 +44,8 @@ def export(output, form, units=(), columns=(), db=None, notify=lambda line: None
     if lost:
         notify(f"{form.capitalize()} will not find {listed(lost)}: nbgrader db student import says who they are")
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(FORMATS[form](submissions, titles, collected))
+    rows = FORMATS[form](submissions, titles, collected)
+    csv.writer(text, lineterminator="\n").writerows([_inert(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 
@@ -101,9 +104,16 @@ def _by_student(submissions):
     return [found[student] for student in sorted(found)]
 
 
+def _inert(cell):
+    """A cell that no spreadsheet takes for a formula: students choose their names, and names of files."""
+    return f"'{cell}" if str(cell).startswith(FORMULA) else cell
+
+
 def _points(number):
     return f"{round(number, 2):g}"
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes; points are never negative."""
 FORMATS = {"csv": _csv, "canvas": _canvas, "moodle": _moodle}
 """How ``--format`` names them."""

@@ -125,6 +125,16 @@ def test_students_who_were_collected_have_the_platforms_number_and_no_login_of_o
     assert lines == []
 
 
+def test_no_cell_is_a_formula(output, tmp_path):
+    copy = shutil.copytree(output, tmp_path / "results")
+    with Gradebook(gradebook.sqlite_url(copy), "cnn-course") as book:
+        book.update_or_create_student("ann", first_name="=1+1", last_name="-Ann", email="@SUM(A1)")
+        book.update_or_create_student("cy", first_name="Cy-Ann", last_name="O'Hara")
+    _, ann, _, cy = table(copy, "csv")
+    assert ann[1:4] == ["'=1+1", "'-Ann", "'@SUM(A1)"]
+    assert cy[1:3] == ["Cy-Ann", "O'Hara"]
+
+
 def test_who_handed_nothing_in_has_an_empty_cell(output, tmp_path):
     output = shutil.copytree(output, tmp_path / "results")
     unit = "03-conv-forward"
@@ -146,6 +156,9 @@ def test_what_is_not_there_is_said_in_one_line(output, tmp_path):
         export(output, "csv", ["02-filters"])
     with pytest.raises(GradebookError, match=f"there is no gradebook sqlite:///{tmp_path}/gradebook.db: "):
         export(tmp_path, "csv")
+    for columns in ([(UNIT, "A"), (UNIT, "B")], [(UNIT, "A"), ("03-conv-forward", "A")]):
+        with pytest.raises(UsageError, match="--column: each unit once, and each title once"):
+            export(output, "csv", columns=columns)
     assert list(tmp_path.iterdir()) == []
 
 
