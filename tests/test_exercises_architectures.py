@@ -513,7 +513,18 @@ def test_weights_are_the_same_for_every_output_so_that_layers_may_be_merged_or_s
         assert all((filters == w[0]).all() for filters in w)
         assert (probing.WEIGHTS[kind]((2, 3, 3, 3), 7) == w[:2]).all()
     assert probing.WEIGHTS["means"]((2, 5, 3, 3), 1)[0].sum() == pytest.approx(1)
-    assert (probing.WEIGHTS["random"]((2, 5), 3) == probing.WEIGHTS["random"]((2, 5, 1, 1), 3)[..., 0, 0]).all()
+    for kind in ("random", "random kernels", "random, all different", "middle of the kernel only"):
+        w = probing.WEIGHTS[kind]((2, 5), 3)
+        assert (w == probing.WEIGHTS[kind]((2, 5, 1, 1), 3)[..., 0, 0]).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5, 2), (4, 4), (3, 3, 1, 1)])
+def test_layers_that_differ_everywhere_may_hold_their_inputs_first(shape):
+    w = probing.by_shape(shape, 3)
+    turned = probing.by_shape((shape[1], shape[0]), 3)
+    assert w.shape == shape
+    assert (w.reshape(shape[:2]) == turned.T).all()
+    assert len(np.unique(w)) > 1
 
 
 def test_batch_norm_passes_on_what_it_gets():
@@ -538,6 +549,61 @@ class ByPatches(nn.Module):
         return x * (z @ self.w1.T).relu().matmul(self.w2.T).sigmoid().unsqueeze(-1).unsqueeze(-1)
 
 
+class ByProducts(nn.Module):
+    """Squeeze and excitation as ``z @ w``, whose parameters are (inputs, outputs)."""
+
+    def __init__(self, c, r=16):
+        super().__init__()
+        self.w1, self.b1 = nn.Parameter(torch.zeros(c, c // r)), nn.Parameter(torch.zeros(c // r))
+        self.w2, self.b2 = nn.Parameter(torch.zeros(c // r, c)), nn.Parameter(torch.zeros(c))
+
+    def forward(self, x):
+        hidden = torch.relu(x.mean((-2, -1)) @ self.w1 + self.b1)
+        return x * torch.sigmoid(hidden @ self.w2 + self.b2)[..., None, None]
+
+
+class OwnNorm(nn.Module):
+    """Batch norm by hand: scale and shift (1, C, 1, 1), statistics in buffers."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.register_buffer("moving_mean", torch.zeros(1, channels, 1, 1))
+        self.register_buffer("moving_var", torch.ones(1, channels, 1, 1))
+
+    def forward(self, x):
+        mean, var = self.moving_mean, self.moving_var
+        if self.training:
+            mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, unbiased=False)
+            self.moving_mean = 0.9 * self.moving_mean + 0.1 * mean.detach()
+            self.moving_var = 0.9 * self.moving_var + 0.1 * var.detach()
+        return self.gamma * (x - mean) / torch.sqrt(var + 1e-5) + self.beta
+
+
+class PlainNorm(OwnNorm):
+    """The same with statistics that torch does not know of."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        for name in ("moving_mean", "moving_var"):
+            statistic = getattr(self, name)
+            delattr(self, name)
+            setattr(self, name, statistic)
+
+
+class PixelByPixel(nn.Linear):
+    """A 1x1 convolution as a linear layer on the channels of each pixel."""
+
+    def __init__(self, c_in, c_out, stride):
+        super().__init__(c_in, c_out, bias=False)
+        self.stride = stride
+
+    def forward(self, x):
+        down, right = self.stride
+        return super().forward(x[:, :, ::down, ::right].movedim(1, -1)).movedim(-1, 1)
+
+
 class PostActivation(nn.Module):
     """Dense layers of convolution, batch norm, ReLU; maps collected in one buffer."""
 
@@ -555,6 +621,9 @@ class PostActivation(nn.Module):
         return everything
 
 
+PIXEL_BY_PIXEL = swapped(
+    nn.Conv2d, lambda c: PixelByPixel(c.in_channels, c.out_channels, c.stride) if c.kernel_size == (1, 1) else c
+)
 IN_PLACE = swapped(nn.ReLU, lambda _: nn.ReLU(inplace=True))
 ODD_BLOCKS = {
     "inception_block": {
@@ -574,12 +643,20 @@ ODD_BLOCKS = {
         "last scale starts at 0": rebuilt(models.BasicBlock, lambda m: last_scale_zero(m)),
         "no norm": rebuilt(models.BasicBlock, swapped(nn.BatchNorm2d, lambda _: nn.Identity())),
         "keywords": lambda c_in, c_out, stride=1: models.BasicBlock(c_out=c_out, stride=stride, c_in=c_in),
+        "batch norm by hand": rebuilt(
+            models.BasicBlock, swapped(nn.BatchNorm2d, lambda norm: OwnNorm(norm.num_features))
+        ),
+        "batch norm by hand, statistics as plain tensors": rebuilt(
+            models.BasicBlock, swapped(nn.BatchNorm2d, lambda norm: PlainNorm(norm.num_features))
+        ),
+        "projection as a linear layer": rebuilt(models.BasicBlock, PIXEL_BY_PIXEL),
     },
     "resnext_block": {
         "stride in the first": lambda c_in, c_out, stride=1, groups=32, width=4: strided_first(
             models.Bottleneck(c_in, c_out, stride, groups, width), stride
         ),
         "no norm": rebuilt(RESNEXT, swapped(nn.BatchNorm2d, lambda _: nn.Identity())),
+        "linear layers for 1x1 convolutions": rebuilt(RESNEXT, PIXEL_BY_PIXEL),
     },
     "dense_block": {
         "post-activation": PostActivation,
@@ -587,7 +664,11 @@ ODD_BLOCKS = {
         "dropout": rebuilt(models.DenseBlock, swapped(nn.Conv2d, lambda conv: nn.Sequential(conv, nn.Dropout(0.2)))),
         "no norm": rebuilt(models.DenseBlock, swapped(nn.BatchNorm2d, lambda _: nn.Identity())),
     },
-    "se_block": {"by hand": ByPatches, "no biases": rebuilt(SQUEEZE, lambda m: without_biases(m))},
+    "se_block": {
+        "by hand": ByPatches,
+        "inputs first": ByProducts,
+        "no biases": rebuilt(SQUEEZE, lambda m: without_biases(m)),
+    },
 }
 
 
@@ -606,6 +687,81 @@ def last_scale_zero(block):
 def strided_first(block, stride):
     block.branch[0][0].stride, block.branch[2][0].stride = (stride, stride), (1, 1)
     return block
+
+
+class Rearranged(nn.Module):
+    """An Inception block written out, with the last branch in another order or one ReLU left out."""
+
+    def __init__(self, c_in, c1, c3r, c3, c5r, c5, cp, pooled_last=False, bare=None):
+        super().__init__()
+        shapes = [(c_in, c1, 1), (c_in, c3r, 1), (c3r, c3, 3), (c_in, c5r, 1), (c5r, c5, 5), (c_in, cp, 1)]
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, k, padding=k // 2) for a, b, k in shapes)
+        self.pooled_last, self.bare = pooled_last, bare
+
+    def layer(self, i, x):
+        return self.convs[i](x) if i == self.bare else F.relu(self.convs[i](x))
+
+    def forward(self, x):
+        pool = lambda maps: F.max_pool2d(maps, 3, 1, 1)
+        last = pool(self.layer(5, x)) if self.pooled_last else self.layer(5, pool(x))
+        return torch.cat([self.layer(0, x), self.layer(2, self.layer(1, x)), self.layer(4, self.layer(3, x)), last], 1)
+
+
+class Overwritten(models.BasicBlock):
+    def forward(self, x):
+        x = self.branch[:2](x)
+        return F.relu(self.branch[2:](x) + self.shortcut(x))
+
+
+class RectifiedShortcut(models.BasicBlock):
+    def forward(self, x):
+        shortcut = self.shortcut(x)
+        return F.relu(self.branch(x) + (shortcut if shortcut is x else F.relu(shortcut)))
+
+
+class Unregistered(nn.Module):
+    def __init__(self, make):
+        super().__init__()
+        self.layers = list(make())
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def set_padding(conv, pad):
+    conv.padding = (pad, pad)
+    return conv
+
+
+def swapped_once(kind, number, net):
+    chosen = [layer for layer in net.modules() if isinstance(layer, kind)][number]
+    return swapped(kind, lambda layer: nn.Identity() if layer is chosen else layer)(net)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "bug"),
+    [
+        ("inception_block", lambda *a: Rearranged(*a, pooled_last=True), "convolution before the pooling"),
+        (
+            "inception_block",
+            lambda *a: models.Inception(*a[:2], a[4], a[3], a[2], *a[5:]),
+            "the two reductions exchanged",
+        ),
+        ("inception_block", lambda *a: Rearranged(*a, bare=2), "a ReLU is missing"),
+        ("residual_block", lambda *a, **k: Overwritten(*a, **k), "x overwritten"),
+        ("residual_block", lambda *a, **k: RectifiedShortcut(*a, **k), "shortcut rectified"),
+        ("top_k_accuracy", lambda s, y, k: (s.argsort(1)[:, -k:-1] == y[:, None]).any(1).mean(), "k off by one"),
+        ("linear_to_conv", lambda linear, shape: set_padding(oracle.linear_to_conv(linear, shape), 1), "padded"),
+        ("lenet5", lambda: swapped_once(nn.Tanh, 2, models.lenet5()), "one activation missing"),
+        ("lenet5", lambda: Unregistered(models.lenet5), "layers not registered"),
+        ("zfnet", lambda: swapped_once(nn.ReLU, 3, models.zfnet()), "a ReLU is missing"),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 11])
+def test_what_students_commonly_get_wrong_is_named(name, answer, bug, seed):
+    assert evaluate(name, answer, seed=seed).bug == bug
 
 
 @pytest.mark.parametrize(("name", "style"), [(name, style) for name in ODD_BLOCKS for style in ODD_BLOCKS[name]])

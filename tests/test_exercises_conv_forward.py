@@ -18,6 +18,16 @@ def one_pixel_further(x, w, b, stride=1, pad=0, dilation=1):
     return out
 
 
+def only_where_it_fits(size):
+    """An answer with the formula ``size``, and the errors of the right one."""
+
+    def answer(n, k, stride=1, pad=0, dilation=1):
+        shapes.conv_output_size(n, k, stride, pad, dilation)
+        return size(n, k, stride, pad, dilation)
+
+    return answer
+
+
 def forward_by_the_backward_rule(layers):
     field = 1
     for k, stride, *dilation in layers:
@@ -64,6 +74,20 @@ def last_stride_kept(layers):
             "conv_output_size",
             lambda n, k, stride=1, pad=0, dilation=1: (n + 2 * pad - dilation * (k - 1)) // stride + 1,
             "kernel one too short",
+        ),
+        *(
+            ("conv_output_size", only_where_it_fits(size), "another reach of the dilated kernel")
+            for size in (
+                lambda n, k, stride, pad, dilation: (n + 2 * pad - dilation * k) // stride + 1,
+                lambda n, k, stride, pad, dilation: (n + 2 * pad - k - dilation + 1) // stride + 1,
+            )
+        ),
+        (
+            "conv_fits",
+            lambda n, k, stride=1, pad=0, dilation=1: (
+                n + 2 * pad >= k + dilation - 1 and (n + 2 * pad - k - dilation + 1) % stride == 0
+            ),
+            "another reach of the dilated kernel",
         ),
         (
             "conv_fits",

@@ -351,6 +351,12 @@ def wave_without_mean(size, theta, wavelength, phase=0.0, sigma=None, gamma=0.5)
     [
         ("perceptron_step", steps_up_only, "one kind of mistake only"),
         ("perceptron_step", lambda w, x, d, lr: w + int(lr) * (d - (w @ x >= 0)) * x, "no step where one is due"),
+        (
+            "perceptron_step",
+            lambda w, x, d, lr: w + lr * (d - int(w[:-1] @ x[:-1] >= 0)) * x,
+            "bias left out of w.x",
+        ),
+        ("perceptron_step", lambda w, x, d, lr: w + lr * (d - int(w @ x >= 0.5)) * x, "silent at exactly 0"),
         ("adaline_step", lambda w, x, d, lr: w + lr * abs(d - w @ x) * x, "sign of the difference lost"),
         ("gabor", wave_without_mean, "mean not removed"),
         ("simple_cell", lambda patch, rf: float(np.maximum(patch * rf, 0).sum()), "rectified before the sum"),

@@ -267,6 +267,17 @@ def test_a_head_that_is_not_all_new_loses_marks():
         loses_marks("replace_head", answer)
 
 
+def out_features_alone(model, head, n_classes):
+    model.get_submodule(head).out_features = n_classes
+    return model
+
+
+@pytest.mark.parametrize("answer", [lambda model, head, n_classes: model, out_features_alone])
+def test_a_model_left_as_it_was_is_named_as_that(answer):
+    verdict = evaluate("replace_head", answer)
+    assert (verdict.score, verdict.bug) == (0, "nothing replaced")
+
+
 def head_of(*behind, n_hidden=None, bias=True, begin=None):
     """A new head that is a linear layer, or two, with something behind it."""
 

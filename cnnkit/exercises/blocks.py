@@ -156,6 +156,22 @@ def relu_kept(keep):
     return rebuilt(models.Inception, change)
 
 
+def relu_left_out(number):
+    """An Inception block without one of its six ReLUs, the first being number 0."""
+
+    def change(block):
+        chosen = [step for step in block.modules() if isinstance(step, nn.ReLU)][number]
+        return swapped(nn.ReLU, lambda step: nn.Identity() if step is chosen else step)(block)
+
+    return rebuilt(models.Inception, change)
+
+
+def pooled_last(block):
+    """An Inception block whose last branch pools what its convolution made."""
+    block.pool = nn.Sequential(*reversed(block.pool))
+    return block
+
+
 @UNIT.exercise("inception_block(c_in, c1, c3r, c3, c5r, c5, cp)", points={"branches": 2, "ReLU": 1, **POINTS})
 class InceptionBlock:
     cases = inception_cases
@@ -182,7 +198,7 @@ class InceptionBlock:
             (
                 relu_kept(lambda i, n: i == n - 1),
                 relu_kept(lambda i, n: i < n - 1),
-                rebuilt(models.Inception, lambda block: none_in(nn.ReLU, block, block.pool)),
+                *map(relu_left_out, range(6)),
             ),
         ),
         Bug(
@@ -196,6 +212,18 @@ class InceptionBlock:
             "The last branch is a 1x1 convolution of the input as it is. A max pooling with windows of 3, stride 1 "
             "and padding 1 comes before it.",
             inception(pool=nn.Identity()),
+        ),
+        Bug(
+            "convolution before the pooling",
+            "The last branch pools what its 1x1 convolution made. The maximum of the input comes first, then the "
+            "convolution, which brings its channels down to cp.",
+            rebuilt(models.Inception, pooled_last),
+        ),
+        Bug(
+            "the two reductions exchanged",
+            "c3r is the width before the 3x3 filters and c5r that before the 5x5 filters. You have them the other way "
+            "round.",
+            lambda c_in, c1, c3r, c3, c5r, c5, cp: models.Inception(c_in, c1, c5r, c3, c3r, c5, cp),
         ),
         Bug(
             "no reduction",
@@ -316,6 +344,17 @@ def without_relu(make, number):
     return rebuilt(make, change)
 
 
+def from_within(make):
+    """An answer of ``make``'s whose shortcut starts behind the first ReLU of the branch."""
+
+    def change(block):
+        first = next(i for i, layer in enumerate(block.branch) if isinstance(layer, nn.ReLU)) + 1
+        rest = OtherResidual(block.branch[first:], nn.Identity(), lambda branch, x: F.relu(branch + x))
+        return nn.Sequential(block.branch[:first], rest)
+
+    return rebuilt(make, change)
+
+
 def residual_bugs(make, relus):
     """Mistakes of any residual block.
 
@@ -324,6 +363,7 @@ def residual_bugs(make, relus):
         relus: how many ReLUs its branch has.
     """
     unchanged = lambda c_in, c_out, stride: stride == 1 and c_in == c_out
+    then_relu = lambda module: nn.Sequential(module, nn.ReLU())
     return (
         Bug(
             "ReLU before the addition",
@@ -364,6 +404,21 @@ def residual_bugs(make, relus):
             "projection of 3x3",
             "The shortcut's convolution is 1x1: it mixes channels and has nine times fewer weights than a 3x3.",
             shortcut_as(make, lambda a, b, s, block: block.shortcut if unchanged(a, b, s) else conv_bn(a, b, 3, s)),
+        ),
+        Bug(
+            "shortcut rectified",
+            "The projection is a convolution alone (with its batch norm): no ReLU comes before the sum.",
+            shortcut_as(
+                make, lambda a, b, s, block: block.shortcut if unchanged(a, b, s) else then_relu(block.shortcut)
+            ),
+            (shortcut_as(make, lambda a, b, s, block: then_relu(block.shortcut)),),
+        ),
+        Bug(
+            "x overwritten",
+            "Your shortcut adds what the branch has made, not what came in: with a branch of zeros nothing of the "
+            "input is left. Give the branch's result another name than x.",
+            ending(make, lambda branch, shortcut: F.relu(2 * branch)),
+            (from_within(make),),
         ),
         Bug(
             "no ReLU inside the branch",
@@ -462,6 +517,15 @@ def resnext_block(c_in, c_out, stride=1, groups=32, width=4):
     return models.Bottleneck(c_in, c_out, stride, groups, width)
 
 
+def one_pixel_at_a_time(block):
+    """A ResNeXt block with a 1x1 convolution in the middle."""
+
+    def other(conv):
+        return nn.Conv2d(conv.in_channels, conv.out_channels, 1, conv.stride, groups=conv.groups, bias=False)
+
+    return swapped(nn.Conv2d, lambda conv: other(conv) if conv.kernel_size == (3, 3) else conv)(block)
+
+
 def bottleneck(inner=lambda groups, width, c_out: groups * width, own=lambda groups: groups, stride_=lambda s: s):
     """The ResNeXt block with another number of inner channels, of groups, or another stride."""
 
@@ -503,6 +567,11 @@ class ResNeXtBlock:
             "stride ignored",
             "The stride has no effect: the 3x3 convolution of the branch moves by it, and so does the projection.",
             bottleneck(stride_=lambda stride: 1),
+        ),
+        Bug(
+            "1x1 for 3x3",
+            "All three convolutions of the branch see one pixel at a time. The one in the middle is 3 x 3.",
+            rebuilt(resnext_block, one_pixel_at_a_time),
         ),
     )
 
@@ -728,6 +797,16 @@ class PixelGate(models.SqueezeExcite):
         return x * self.gate(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class MeanOverChannels(nn.Module):
+    """A gate for each pixel, from its mean over the channels."""
+
+    def __init__(self, c, r=16):
+        super().__init__()
+
+    def forward(self, x):
+        return x * x.mean(1, keepdim=True).sigmoid()
+
+
 def one_layer(block):
     """Squeeze and excitation with a single linear layer."""
     channels = block.gate[0].in_features
@@ -746,7 +825,7 @@ class SEBlock:
             "Each channel should be summed up by its own mean over all pixels. You average over the channels as well "
             "(or over the batch), so that they can no longer be told apart: x.mean(dim=(2, 3)) keeps (N, C).",
             squeeze_as(squeeze=lambda x: x.mean((1, 2, 3))[:, None].expand(x.shape[:2])),
-            (squeeze_as(squeeze=lambda x: x.mean((0, 2, 3)).expand(x.shape[:2])),),
+            (squeeze_as(squeeze=lambda x: x.mean((0, 2, 3)).expand(x.shape[:2])), MeanOverChannels),
         ),
         Bug(
             "maximum for mean",

@@ -69,6 +69,14 @@ def _rest(n, k, pad, dilation):
     return n + 2 * pad - dilation * (k - 1) - 1
 
 
+ANOTHER_REACH = (
+    "another reach of the dilated kernel",
+    "Between k taps there are k - 1 gaps, and each tap stands dilation pixels from the one before: the kernel spans "
+    "dilation (k - 1) + 1 pixels, neither dilation k nor k + dilation - 1.",
+)
+"""Name and hint of a bug of both functions about a side."""
+
+
 def _ways(answers):
     """The first answer and the others, as a Bug takes them."""
     return answers[0], tuple(answers[1:])
@@ -103,7 +111,8 @@ class ConvOutputSize:
     rounded = without_guard(lambda n, k, s, p, d: round(_rest(n, k, p, d) / s) + 1)
     not_rounded = without_guard(lambda n, k, s, p, d: _rest(n, k, p, d) / s + 1)
     no_dilation = without_guard(lambda n, k, s, p, d: _rest(n, k, p, 1) // s + 1)
-    reach_too_long = without_guard(lambda n, k, s, p, d: (n + 2 * p - d * k) // s + 1)
+    other_reach = without_guard(lambda n, k, s, p, d: (n + 2 * p - d * k) // s + 1)
+    other_reach += without_guard(lambda n, k, s, p, d: (n + 2 * p - (k + d - 1)) // s + 1)
 
     stride_ignored = without_guard(lambda n, k, s, p, d: _rest(n, k, p, d) + 1)
     padded_afterwards = without_guard(lambda n, k, s, p, d: _rest(n, k, 0, d) // s + 1 + 2 * p)
@@ -160,9 +169,8 @@ class ConvOutputSize:
             *_ways(no_dilation),
         ),
         Bug(
-            "reach of the dilated kernel too long",
-            "Between k taps there are k - 1 gaps, not k: the kernel spans dilation (k - 1) + 1 pixels.",
-            *_ways(reach_too_long),
+            *ANOTHER_REACH,
+            *_ways(other_reach),
         ),
         Bug(
             "no error where nothing fits",
@@ -217,6 +225,11 @@ class ConvFits:
             "dilation ignored",
             "A dilated kernel reaches further: k taps with dilation between them span dilation (k - 1) + 1 pixels.",
             lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k, stride, pad),
+        ),
+        Bug(
+            *ANOTHER_REACH,
+            lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, dilation * k, stride, pad),
+            (lambda n, k, stride=1, pad=0, dilation=1: shapes.conv_fits(n, k + dilation - 1, stride, pad),),
         ),
         Bug(
             "padding ignored",

@@ -176,6 +176,14 @@ class PerceptronStep:
             "At w.x = 0 the unit fires: y is 1 for w.x >= 0. This matters at once, since learning starts with all "
             "weights at 0.",
             lambda w, x, d, lr: moved(w, x, lr * (d - 1 + fires(-w, x))),
+            (lambda w, x, d, lr: moved(w, x, lr * (d - int(np.vdot(w, x) >= 0.5))),),
+        ),
+        Bug(
+            "bias left out of w.x",
+            "The output misses a term at one end of the vectors. The bias is a weight like the others, whose input "
+            "happens to be always 1, so w.x runs over all entries.",
+            lambda w, x, d, lr: moved(w, x, lr * (d - fires(w[:-1], x[:-1]))),
+            (lambda w, x, d, lr: moved(w, x, lr * (d - fires(w[1:], x[1:]))),),
         ),
         Bug(
             "linear output used",

@@ -934,6 +934,17 @@ class EquivarianceError:
             ),
         ),
         Bug(
+            "borders left out",
+            "You compare the inner part only. At the borders a layer that pads is not equivariant, and this is what "
+            "the error is to show: compare all pixels.",
+            lambda layer, x, dy, dx: _gap(
+                lambda layer, x, roll: float(
+                    abs(layer(roll(x)) - roll(layer(x)))[..., abs(dy) :, abs(dx) :].max(initial=0)
+                )
+            )(layer, x, dy, dx),
+            (_gap(lambda layer, x, roll: float(abs(layer(roll(x)) - roll(layer(x)))[..., 1:-1, 1:-1].max(initial=0))),),
+        ),
+        Bug(
             "mean for maximum",
             "You average the differences. The maximum is asked for: one pixel that disagrees is one too many.",
             _gap(lambda layer, x, roll: float(abs(layer(roll(x)) - roll(layer(x))).mean())),

@@ -7,6 +7,7 @@ from torch import nn
 from cnnkit import models, shapes
 from cnnkit import oracle as ref
 from cnnkit.cases import Case
+from cnnkit.exercises.blocks import hidden
 from cnnkit.exercises.probing import network_probe, rebuilt, swapped
 from cnnkit.exercises.specification import Bug, Unit
 
@@ -240,8 +241,8 @@ def ended(last):
     return lambda module: module.append(last())
 
 
-def last_layer_bugs(make):
-    """What students put behind the scores."""
+def module_bugs(make):
+    """Mistakes in any network: what students put behind the scores, and layers that torch does not find."""
     hint = (
         "Something comes after the last layer. Its outputs are scores, which may be negative and of any size: a ReLU "
         "there would cut off half of them, and the softmax is part of the loss (torch's cross_entropy applies it "
@@ -249,7 +250,7 @@ def last_layer_bugs(make):
     )
     ways = [nn.ReLU, lambda: nn.Softmax(dim=1), lambda: nn.LogSoftmax(dim=1), nn.Sigmoid, nn.Tanh]
     first, *others = (rebuilt(make, ended(way)) for way in ways)
-    return (Bug("last ReLU", hint, first, tuple(others)),)
+    return (Bug("last ReLU", hint, first, tuple(others)), hidden(make))
 
 
 def stack_bugs(make, conv_activations):
@@ -269,14 +270,21 @@ def stack_bugs(make, conv_activations):
         return rebuilt(make, change)
 
     mean = lambda pool: nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding)
+    # Any one of a short stack; of a long one, whose convolutions are made in a loop, the last three.
+    single = range(-min(conv_activations, 5) - 1, 0) if conv_activations < 8 else range(-3, 0)
     return (
-        *last_layer_bugs(make),
+        *module_bugs(make),
         Bug(
             "a ReLU is missing",
             "Between two layers with weights there is none of the ReLUs. Two linear layers in a row are one: every "
             "convolution has its ReLU, and so have the fully connected layers, but for the last.",
             straight(0, None),
-            (straight(0, conv_activations), straight(conv_activations, None), straight(0, 1), straight(-1, None)),
+            (
+                straight(0, conv_activations),
+                straight(conv_activations, None),
+                straight(0, 1),
+                *(straight(i, i + 1 or None) for i in single),
+            ),
         ),
         Bug(
             "mean for maximum",
@@ -352,6 +360,16 @@ def strided(net):
     return swapped(nn.AvgPool2d, lambda pool: nn.Identity())(net)
 
 
+def without_tanh(number):
+    """LeNet-5 without one of its non-linearities, the first being number 0."""
+
+    def change(net):
+        chosen = [layer for layer in net if isinstance(layer, nn.Tanh)][number]
+        return swapped(nn.Tanh, lambda layer: nn.Identity() if layer is chosen else layer)(net)
+
+    return rebuilt(models.lenet5, change)
+
+
 @UNIT.exercise("lenet5()", points={"parameters": 1, "activations": 1, "training": 1})
 class LeNet5:
     cases = network_cases(32, [((), {})], "activations", channels=1)
@@ -365,12 +383,18 @@ class LeNet5:
             lenet5_ending_in(4),
             (lenet5_ending_in(6), lenet5_ending_in(1), lenet5_ending_in(7)),
         ),
-        *last_layer_bugs(models.lenet5),
+        *module_bugs(models.lenet5),
         Bug(
             "no activation",
             "Nothing bends between the layers. Mean pooling is linear as well, so without tanh (or another "
             "non-linearity) after C1, C3, C5 and F6 the network is one linear map.",
             rebuilt(models.lenet5, swapped(nn.Tanh, lambda tanh: nn.Identity())),
+        ),
+        Bug(
+            "one activation missing",
+            "One of the four non-linearities is not there: they stand after C1, C3, C5 and F6.",
+            without_tanh(0),
+            tuple(map(without_tanh, range(1, 4))),
         ),
         Bug(
             "biases left out",

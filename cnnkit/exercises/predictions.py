@@ -116,10 +116,15 @@ class LinearToConv:
         ),
         Bug(
             "moves by its own size",
-            "On a larger picture your windows stand side by side. A scan looks at every position: stride 1, no "
-            "padding.",
+            "On a larger picture your windows stand side by side. A scan looks at every position: stride 1.",
             by_blocks,
-            (conv_of(padding=1),),
+        ),
+        Bug(
+            "padded",
+            "Your map of scores is larger than it should be: zeros around the input give windows that hang over its "
+            "edge. A scan looks at whole windows only, so there is no padding.",
+            conv_of(padding=1),
+            (lambda linear, in_shape: conv_of(padding=tuple(n // 2 for n in in_shape[1:]))(linear, in_shape),),
         ),
         Bug(
             "weights not copied",
@@ -192,7 +197,11 @@ class TopKAccuracy:
             "k off by one",
             "You look at one class too many, or at one too few.",
             with_names(top_k(k=lambda k, s: min(k + 1, s.shape[1]))),
-            (with_names(lambda s, y, k: ref.top_k_accuracy(s, y, k - 1) if k > 1 else 0.0),),
+            (
+                with_names(lambda s, y, k: ref.top_k_accuracy(s, y, k - 1) if k > 1 else 0.0),
+                # The slice [-k:-1] of the sorted ones lacks the best.
+                with_names(lambda s, y, k: float(np.mean((np.argsort(s, 1)[:, -k:-1] == y[:, None]).any(1)))),
+            ),
         ),
         Bug(
             "not a fraction",
@@ -278,7 +287,8 @@ class TenCrop:
     bugs = (
         Bug(
             "mirrored images first",
-            "The mirror images come before the crops they are made of. First the five as they are, then their mirrors.",
+            "The mirror images stand before the crops they are made of, or between them. First come the five as they "
+            "are, then the mirrors of all five.",
             rebuilt(ref.ten_crop, lambda crops: crops.roll(5, 1)),
             (rebuilt(ref.ten_crop, lambda crops: crops.unflatten(1, (2, 5)).transpose(1, 2).flatten(1, 2)),),
         ),

@@ -40,8 +40,29 @@ def parameters(module):
 
 
 def weights(module):
-    """Its weights of layers; what batch norm and biases hold is in one dimension."""
-    return [p for p in parameters(module) if p.ndim > 1]
+    """Its weights of layers, shared ones once: not biases, and not what batch norm learns."""
+    held = [(owner, p) for owner in module.modules() for p in owner.parameters(recurse=False)]
+    return list({id(p): p for owner, p in held if not nn.parameter.is_lazy(p) and is_weight(owner, p)}.values())
+
+
+def is_weight(owner, p):
+    """Whether a parameter is the weight of a layer.
+
+    A bias has one axis, and so have the two parameters of batch norm, but for one of a student's own making: there they
+    may have the shape (1, C, 1, 1).
+    """
+    return p.ndim > 1 and not (p.numel() == max(p.shape) and normalises(owner))
+
+
+def normalises(owner):
+    """Whether a module is a batch norm or the like, torch's or a student's."""
+    own = itertools.chain(owner.named_buffers(recurse=False), plain_tensors(owner))
+    return isinstance(owner, nn.GroupNorm | nn.LayerNorm) or any("var" in name for name, _ in own)
+
+
+def plain_tensors(owner):
+    """``(name, tensor)`` of each attribute of a module that torch does not know of."""
+    return [(name, value) for name, value in vars(owner).items() if isinstance(value, torch.Tensor)]
 
 
 # Blocks: set the numbers by role, run
@@ -67,15 +88,23 @@ def by_inputs(shape, seed):
 
 def by_kernel(shape, seed):
     """Random kernels, the same for every input and output: groups may be one layer or many branches."""
-    kernel = shape[2:]
+    kernel = shape[2:] or (1, 1)  # a linear layer is a 1x1 convolution
     rng = np.random.default_rng([seed, *kernel])
-    return np.broadcast_to(rng.standard_normal(kernel) / 2, shape)
+    return np.broadcast_to(rng.standard_normal(kernel).reshape(shape[2:]) / 2, shape)
 
 
 def by_shape(shape, seed):
-    """Random weights that differ everywhere, for modules whose layers differ in shape."""
-    rng = np.random.default_rng([seed, shape[0], math.prod(shape[1:])])
-    return rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))
+    """Random weights that differ everywhere, for modules whose layers differ in shape.
+
+    A layer from n to m units gets the transpose of the one from m to n: whether a parameter holds (outputs, inputs) or,
+    for ``x @ w``, (inputs, outputs) makes no difference.
+    """
+    n_out, n_in = shape[0], math.prod(shape[1:])
+    few, many = sorted((n_out, n_in))
+    values = np.random.default_rng([seed, few, many]).standard_normal((few, many)) / (few * many) ** 0.25
+    if few == many:
+        values = (values + values.T) / np.sqrt(2)
+    return (values if n_out == few else values.T).reshape(shape)
 
 
 def centre(shape, seed):
@@ -121,16 +150,17 @@ def set_numbers(module, kind, seed, dtype):
         dtype: a torch dtype for all of it.
     """
     for owner in module.modules():
-        normalises = hasattr(owner, "running_var") or isinstance(owner, nn.GroupNorm | nn.LayerNorm)
+        scales = normalises(owner)
+        statistics = [*owner.named_buffers(recurse=False), *(plain_tensors(owner) if scales else ())]
         for name, p in owner.named_parameters(recurse=False):
-            if p.ndim > 1:
+            if is_weight(owner, p):
                 values = WEIGHTS[kind](tuple(p.shape), seed)
             else:
-                values = np.full(p.shape, float(normalises and name in ("weight", "gamma", "scale")))
+                values = np.full(p.shape, float(scales and name in ("weight", "gamma", "scale")))
             p.data = torch.tensor(values, dtype=dtype, device=p.device)
-        for name, statistic in owner.named_buffers(recurse=False):
+        for name, statistic in statistics:
             if statistic.is_floating_point():
-                one = 1 - getattr(owner, "eps", 0.0)  # batch norm adds eps to the variance
+                one = 1 - getattr(owner, "eps", 1e-5)  # batch norm adds eps to the variance
                 statistic.data = torch.full_like(statistic, one if "var" in name else 0.0, dtype=dtype)
 
 

@@ -352,6 +352,12 @@ class ReplaceHead:
             on_the_model_itself,
         ),
         Bug(
+            "nothing replaced",
+            "The model computes what it did before. Its layer under that name has to be another one, a new nn.Linear: "
+            "writing to out_features, or making a layer without setting it in the model, changes no weight.",
+            lambda model, head, n_classes: model,
+        ),
+        Bug(
             "head frozen",
             "The new head does not learn: its parameters have requires_grad = False.",
             head_frozen,
