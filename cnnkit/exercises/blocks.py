@@ -418,7 +418,7 @@ def residual_bugs(make, relus):
             "Your shortcut adds what the branch has made, not what came in: with a branch of zeros nothing of the "
             "input is left. Give the branch's result another name than x.",
             ending(make, lambda branch, shortcut: F.relu(2 * branch)),
-            (from_within(make),),
+            (from_within(make),) if relus == 1 else (),  # elsewhere the inner layers are of another width
         ),
         Bug(
             "no ReLU inside the branch",
@@ -797,16 +797,6 @@ class PixelGate(models.SqueezeExcite):
         return x * self.gate(x.movedim(1, -1)).movedim(-1, 1)
 
 
-class MeanOverChannels(nn.Module):
-    """A gate for each pixel, from its mean over the channels."""
-
-    def __init__(self, c, r=16):
-        super().__init__()
-
-    def forward(self, x):
-        return x * x.mean(1, keepdim=True).sigmoid()
-
-
 def one_layer(block):
     """Squeeze and excitation with a single linear layer."""
     channels = block.gate[0].in_features
@@ -825,7 +815,7 @@ class SEBlock:
             "Each channel should be summed up by its own mean over all pixels. You average over the channels as well "
             "(or over the batch), so that they can no longer be told apart: x.mean(dim=(2, 3)) keeps (N, C).",
             squeeze_as(squeeze=lambda x: x.mean((1, 2, 3))[:, None].expand(x.shape[:2])),
-            (squeeze_as(squeeze=lambda x: x.mean((0, 2, 3)).expand(x.shape[:2])), MeanOverChannels),
+            (squeeze_as(squeeze=lambda x: x.mean((0, 2, 3)).expand(x.shape[:2])),),
         ),
         Bug(
             "maximum for mean",
@@ -879,5 +869,5 @@ class SEBlock:
             "One linear layer leads from the means to the gate. There are two, with c // r units and a ReLU between.",
             rebuilt(models.SqueezeExcite, one_layer),
         ),
-        hidden(models.SqueezeExcite),
+        hidden(lambda c, r=16: models.SqueezeExcite(c, r)),
     )

@@ -250,7 +250,9 @@ def module_bugs(make):
     )
     ways = [nn.ReLU, lambda: nn.Softmax(dim=1), lambda: nn.LogSoftmax(dim=1), nn.Sigmoid, nn.Tanh]
     first, *others = (rebuilt(make, ended(way)) for way in ways)
-    return (Bug("last ReLU", hint, first, tuple(others)), hidden(make))
+    # What is hidden is not put into eval mode, and dropout would make two such networks differ.
+    unregistered = hidden(lambda *args, **kwargs: make(*args, **kwargs).eval())
+    return (Bug("last ReLU", hint, first, tuple(others)), unregistered)
 
 
 def stack_bugs(make, conv_activations):
