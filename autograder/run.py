@@ -84,12 +84,12 @@ class Summary:
     """
 
     rows: list[Row] = field(default_factory=list)
-    written: dict[tuple[str, str], list[report.Written]] = field(default_factory=dict)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     strays: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     graded: int = 0
     unchanged: int = 0
+    written: dict[tuple[str, str], list[report.Written]] = field(default_factory=dict)
 
 
 @dataclass

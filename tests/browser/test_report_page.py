@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder import report
+from autograder import build, feedback, report
+from autograder.gradebook import Marks, Score
 from autograder.run import Row, Summary
+from autograder.score import Graded
+from cnnkit import exercises, verdict
 
 UNIT = "03-conv-forward"
 MARKS = {"ann": (10, 0.5), "bob": (9, 2), "Cy": (2, 6)}
@@ -54,3 +57,18 @@ def test_it_fits_a_phone_in_both_schemes(opened, screenshot, scheme):
     opened.emulate_media(color_scheme=scheme)
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     screenshot(opened, f"report-phone-{scheme}")
+
+
+def test_a_feedback_pages_table_fits_a_phone(tmp_path, page):
+    names = exercises.names(UNIT)
+    verdicts = {name: verdict.refused(name, f"{name} is not written yet.", 9) for name in names}
+    marks = Marks({name: Score(0, 9) for name in names})
+    file = tmp_path / "feedback.html"
+    notebook = build.student_notebook(build.source_notebook(build.author_path(UNIT)))
+    graded = Graded(notebook, verdicts, {name: ["unwritten"] for name in names})
+    file.write_text(feedback.render("ann", UNIT, graded, marks), encoding="utf-8")
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.goto(file.as_uri())
+    table = page.locator(".scroll").first
+    assert "conv_forward_naive" in table.inner_text()
+    assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
