@@ -59,7 +59,7 @@ def pack(submitted, skeleton, allowed, settings):
         settings: a Settings.
     """
     job = {
-        "submitted": submitted and base64.b64encode(submitted).decode(),
+        "submitted": None if submitted is None else base64.b64encode(submitted).decode(),
         "skeleton": skeleton,
         "allowed": allowed,
         "settings": asdict(settings),
