@@ -56,8 +56,9 @@ def is_weight(owner, p):
 
 def normalises(owner):
     """Whether a module is a batch norm or the like, torch's or a student's."""
-    own = itertools.chain(owner.named_buffers(recurse=False), plain_tensors(owner))
-    return isinstance(owner, nn.GroupNorm | nn.LayerNorm) or any("var" in name for name, _ in own)
+    own = itertools.chain(owner.named_buffers(recurse=False), vars(owner).items())
+    has_variance = any("var" in name and isinstance(value, torch.Tensor) for name, value in own)
+    return has_variance or isinstance(owner, nn.GroupNorm | nn.LayerNorm)
 
 
 def plain_tensors(owner):
