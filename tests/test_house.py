@@ -1,6 +1,7 @@
 """The house around the code: packaging, Makefile, scripts and README say the same and do what they say."""
 
 import ast
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -85,6 +86,21 @@ def test_constraints_are_exact_public_versions_each_named_once():
         name, version = line.split("==")
         assert Version(version).local is None, f"{name}: {version} is to be had from one index only"
     assert len(by_name(lines)) == len(lines)
+
+
+def test_pinned_versions_run_on_every_python_that_the_course_allows():
+    """Not only on the one that they were chosen with: Debian 12 has Python 3.11.2, and pip there finds no way out."""
+    for pin in pins():
+        needed = _needed_python(pin.partition("==")[0])
+        first = [SpecifierSet(needed).contains(version) for version in ("3.11.0", "3.12.0", "3.13.0")]
+        assert all(first), f"{pin} needs Python {needed}"
+
+
+def _needed_python(name):
+    """What a package says it needs, where it is installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.metadata(name).get("Requires-Python") or ""
+    return ""
 
 
 @pytest.mark.parametrize(
