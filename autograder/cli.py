@@ -428,6 +428,7 @@ def selftest(units, device, seed):
     answer in another style must score full marks. Exits with 1 where anything is off.
     """
     from autograder import selftest as tests
+
     seed = tests.PUBLIC_SEED if seed is None else seed
     sys.exit(0 if tests.run(units, device, console, seed=seed) else 1)
 

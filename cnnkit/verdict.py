@@ -119,9 +119,7 @@ class Expected:
         """What one of the ``ways`` answers in some cases, ``{index: Outcome, or None where it is not wrong}``."""
         answer = self.ways[number][1]
         with devices.using(self.device), devices.one_thread():
-            return {
-                i: diagnosis.wrong_outcome(self.exercise, self.cases[i], self.outcomes[i], answer) for i in indices
-            }
+            return {i: diagnosis.wrong_outcome(self.exercise, self.cases[i], self.outcomes[i], answer) for i in indices}
 
 
 def expect(name, seed, device="cpu"):
