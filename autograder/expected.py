@@ -35,18 +35,14 @@ class Shelf:
     def get(self, name):
         """The ``verdict.Expected`` of an exercise."""
         if name not in self._held:
-            with self._locked(name) as path:
-                if not path.exists():
-                    _write(path, self._compute(name))
-            self._held[name] = _Shelved(exercises.get(name), *_read(path), shelf=self)
+            self._held[name] = _Shelved(exercises.get(name), *_read(self._computed(name)), shelf=self)
         return self._held[name]
 
     def prepare(self, names):
         """Compute what is not there yet, leaving out what another worker is about to compute."""
         for name in names:
-            with contextlib.suppress(BlockingIOError), self._locked(name, fcntl.LOCK_NB) as path:
-                if not path.exists():
-                    _write(path, self._compute(name))
+            with contextlib.suppress(BlockingIOError):
+                self._computed(name, fcntl.LOCK_NB)
 
     def mistake(self, expected, number, indices):
         """What a known bug answers in some cases, and in others that were asked for before, as ``Expected.mistake``.
@@ -76,9 +72,13 @@ class Shelf:
                 known |= _read(path)
         return known
 
-    def _compute(self, name):
-        expected = verdict.expect(name, self._seed)
-        return expected.cases, expected.outcomes
+    def _computed(self, name, how=0):
+        """The path of an exercise's cases and outcomes."""
+        with self._locked(name, how) as path:
+            if not path.exists():
+                expected = verdict.expect(name, self._seed)
+                _write(path, (expected.cases, expected.outcomes))
+        return path
 
     def _path(self, name):
         return self._folder / f"{self._seed}-{name}"

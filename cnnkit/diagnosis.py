@@ -119,6 +119,8 @@ def name_bug(exercise, rows, mistakes):
     """
     wrong = [i for i, (case, _, got, found) in enumerate(rows) if found and not got.error and not case.fast]
     others = [i for i, (case, _, _, found) in enumerate(rows) if not found and not case.fast]
+    if not wrong:
+        return None
 
     def explained(outcomes):
         return [i for i, outcome in outcomes.items() if _is_bug(exercise, *rows[i], outcome)]
@@ -129,7 +131,7 @@ def name_bug(exercise, rows, mistakes):
         if len(explained(ask(wrong))) == len(wrong) and not ask(others):
             return bug
     best, best_rank = None, (0, 0)
-    for bug, ask in mistakes if wrong else ():
+    for bug, ask in mistakes:
         outcomes = ask(wrong)
         same = explained(outcomes)
         equal, unlike = len(same), len(outcomes) - len(same)

@@ -137,7 +137,6 @@ class ProcessSandbox:
         self.limits = limits or Limits()
         self._load = {"do": "load", "imports": list(imports), "units": list(units), "exercises": list(exercises)}
         self._folder = None
-        self._can_draw = False
         self._warm = None
         self._channel = None
         self._start()

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from cnnkit import models
 from cnnkit.cases import Case
 from cnnkit.exercises.drawing import draw
-from cnnkit.exercises.probing import block_probe, rebuilt, swapped
+from cnnkit.exercises.probing import block_probe, rebuilt, swapped, without
 from cnnkit.exercises.specification import Bug, Unit
 from cnnkit.models.blocks import PadShortcut, conv_bn, conv_relu
 
@@ -156,16 +156,6 @@ def relu_kept(keep):
     return rebuilt(models.Inception, change)
 
 
-def relu_left_out(number):
-    """An Inception block without one of its six ReLUs, the first being number 0."""
-
-    def change(block):
-        chosen = [step for step in block.modules() if isinstance(step, nn.ReLU)][number]
-        return swapped(nn.ReLU, lambda step: nn.Identity() if step is chosen else step)(block)
-
-    return rebuilt(models.Inception, change)
-
-
 def pooled_last(block):
     """An Inception block whose last branch pools what its convolution made."""
     block.pool = nn.Sequential(*reversed(block.pool))
@@ -198,7 +188,7 @@ class InceptionBlock:
             (
                 relu_kept(lambda i, n: i == n - 1),
                 relu_kept(lambda i, n: i < n - 1),
-                *map(relu_left_out, range(6)),
+                *(without(models.Inception, nn.ReLU, number) for number in range(6)),
             ),
         ),
         Bug(
@@ -334,16 +324,6 @@ class Nothing(nn.Module):
         return 0
 
 
-def without_relu(make, number):
-    """An answer of ``make``'s whose branch lacks one of its ReLUs, the first being number 0."""
-
-    def change(block):
-        chosen = [layer for layer in block.branch if isinstance(layer, nn.ReLU)][number]
-        return swapped(nn.ReLU, lambda layer: nn.Identity() if layer is chosen else layer)(block)
-
-    return rebuilt(make, change)
-
-
 def from_within(make):
     """An answer of ``make``'s whose shortcut starts behind the first ReLU of the branch."""
 
@@ -424,7 +404,7 @@ def residual_bugs(make, relus):
             "no ReLU inside the branch",
             "Between two convolutions of the branch there is no ReLU. Without it they are one linear map.",
             none_of(nn.ReLU, make),
-            tuple(without_relu(make, number) for number in range(relus) if relus > 1),
+            tuple(without(make, nn.ReLU, number) for number in range(relus) if relus > 1),
         ),
         hidden(make),
     )

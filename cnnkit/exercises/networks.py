@@ -8,7 +8,7 @@ from cnnkit import models, shapes
 from cnnkit import oracle as ref
 from cnnkit.cases import Case
 from cnnkit.exercises.blocks import hidden
-from cnnkit.exercises.probing import network_probe, rebuilt, swapped
+from cnnkit.exercises.probing import network_probe, rebuilt, swapped, without
 from cnnkit.exercises.specification import Bug, Unit
 
 UNIT = Unit("08-architectures")
@@ -362,16 +362,6 @@ def strided(net):
     return swapped(nn.AvgPool2d, lambda pool: nn.Identity())(net)
 
 
-def without_tanh(number):
-    """LeNet-5 without one of its non-linearities, the first being number 0."""
-
-    def change(net):
-        chosen = [layer for layer in net if isinstance(layer, nn.Tanh)][number]
-        return swapped(nn.Tanh, lambda layer: nn.Identity() if layer is chosen else layer)(net)
-
-    return rebuilt(models.lenet5, change)
-
-
 @UNIT.exercise("lenet5()", points={"parameters": 1, "activations": 1, "training": 1})
 class LeNet5:
     cases = network_cases(32, [((), {})], "activations", channels=1)
@@ -395,8 +385,8 @@ class LeNet5:
         Bug(
             "one activation missing",
             "One of the four non-linearities is not there: they stand after C1, C3, C5 and F6.",
-            without_tanh(0),
-            tuple(map(without_tanh, range(1, 4))),
+            without(models.lenet5, nn.Tanh, 0),
+            tuple(without(models.lenet5, nn.Tanh, number) for number in range(1, 4)),
         ),
         Bug(
             "biases left out",

@@ -388,3 +388,13 @@ def swapped(kind, new):
         return module
 
     return change
+
+
+def without(make, kind, number):
+    """An answer of ``make``'s with nothing in the place of one of its layers of a kind, the first being number 0."""
+
+    def change(module):
+        chosen = [layer for layer in module.modules() if isinstance(layer, kind)][number]
+        return swapped(kind, lambda layer: nn.Identity() if layer is chosen else layer)(module)
+
+    return rebuilt(make, change)
